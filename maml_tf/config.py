@@ -1,0 +1,291 @@
+"""Experiment specs: YAML files read into frozen dataclasses, strictly.
+
+A spec states one cell or arm of the paper; its keys are the fields of the dataclasses below, each a symbol of the paper.
+An unknown key, a missing key or a wrong type is an error that names the file, the key and what is allowed.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import types
+import typing
+
+import yaml
+
+from maml_tf.errors import UsageError
+
+PROFILES = ("paper", "cpu", "smoke")
+
+
+@dataclasses.dataclass(frozen=True)
+class SinusoidTaskSpec:
+    """The sinusoid tasks of training (section 5.1)."""
+
+    shots: int  # K, support points
+    queries: int  # query points
+    reveal_task: bool = False  # the oracle sees (x, A, phi)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageTaskSpec:
+    """N-way K-shot classification tasks (section 5.2)."""
+
+    dataset: typing.Literal["omniglot"]
+    ways: int  # N
+    shots: int  # K, support images per class
+    train_queries: int  # query images per class in training and validation
+    test_queries: int  # query images per class at test
+    rotations: bool  # one random rotation by a multiple of 90 degrees per class and task
+    split_seed: int | None = None  # seed of the split of the classes, where the data set has no official one
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """The network."""
+
+    network: typing.Literal["mlp", "omniglot_conv"]
+    hidden: tuple[int, ...] = ()  # mlp: units of the hidden layers
+    batch_norm: bool = False  # mlp: batch norm in every hidden layer
+    filters: int = 0  # conv: filters of every block
+
+
+@dataclasses.dataclass(frozen=True)
+class InnerSpec:
+    """The inner loop (equation 1)."""
+
+    step_size: float | typing.Literal["tuned"]  # alpha; "tuned": chosen from `step_grid` on tasks apart from the test
+    train_steps: int  # gradient steps in training
+    test_steps: int  # gradient steps at test
+    first_order: bool = False
+    step_grid: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaSpec:
+    """The outer loop (algorithms 1 and 2)."""
+
+    iterations: int
+    batch_size: int  # tasks per iteration
+    learning_rate: float  # beta, of Adam
+    gradient_clip: float | None = None  # every entry of the meta-gradient into [-clip, clip]
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiTaskSpec:
+    """Averaging the parameters of independently trained regressors (Appendix C.1)."""
+
+    regulariser: typing.Literal["none", "l2", "to_mean"]
+    regressors: int
+    threshold: float  # mean squared error that every regressor must reach
+    strengths: tuple[float, ...]  # the regulariser's strength: the largest that still reaches the threshold
+    batch_size: int  # fresh points per training step
+    learning_rate: float
+    max_steps: int  # training steps of one regressor at the most
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidationSpec:
+    """Choosing the best model during training."""
+
+    every: int  # iterations between two validations
+    tasks: int  # fixed validation tasks
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSpec:
+    """The test (PROTOCOL 1.4)."""
+
+    tasks: int  # held-out tasks
+    report_steps: int  # curves show 0..report_steps gradient steps
+    shots: tuple[int, ...] = ()  # K at test where it differs from training
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSpec:
+    """Which measured value answers which entry of targets.yaml."""
+
+    step: int  # gradient steps
+    shots: int  # K at test
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentSpec:
+    """One cell of a table or one arm of a figure, under one profile."""
+
+    name: str
+    profile: str
+    experiment: typing.Literal["sinusoid", "image_classification"]
+    method: typing.Literal["maml", "pretrained", "oracle", "multitask"]
+    tasks: SinusoidTaskSpec | ImageTaskSpec
+    model: ModelSpec
+    inner: InnerSpec
+    evaluation: EvaluationSpec
+    seeds: tuple[int, ...]
+    targets: dict[str, TargetSpec]
+    iterations_asked: int  # the paper's number of meta-iterations, whatever the profile
+    meta: MetaSpec | None = None
+    multitask: MultiTaskSpec | None = None
+    validation: ValidationSpec | None = None
+
+    @property
+    def hash(self):
+        """Ten hexadecimal digits of everything that a training depends on; they name its run folder."""
+        content = dataclasses.asdict(self)
+        for free_of_it in ("seeds", "targets", "evaluation"):
+            content.pop(free_of_it)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def read_spec(path, profile="paper"):
+    """Reads an experiment spec under a profile.
+
+    The file's `profiles:` section maps each profile to the values it overrides, by dotted keys
+    (`meta.iterations: 2000`). `paper` overrides nothing.
+
+    Args:
+        path: the YAML file; its stem is the spec's name.
+        profile: one of PROFILES.
+
+    Returns:
+        An ExperimentSpec.
+
+    Raises:
+        UsageError: the file is missing or not as described; names file, key and what is allowed.
+    """
+    path = pathlib.Path(path)
+    if profile not in PROFILES:
+        raise UsageError(f"profile {profile!r}: allowed are {', '.join(PROFILES)}")
+    mapping = read_yaml_mapping(path)
+    overrides = mapping.pop("profiles", {})
+    if not isinstance(overrides, dict) or set(overrides) - set(PROFILES[1:]):
+        raise UsageError(f"{path}: profiles: a mapping with keys from {', '.join(PROFILES[1:])} is allowed")
+    if profile != "paper" and profile not in overrides:
+        raise UsageError(f"{path}: profiles: has no {profile!r}; it has paper, {', '.join(overrides)}")
+    iterations_asked = _iterations(mapping)
+    for dotted, value in (overrides.get(profile) or {}).items():
+        _override(mapping, dotted, value, path)
+    mapping |= {"name": path.stem, "profile": profile, "iterations_asked": iterations_asked}
+    return from_mapping(ExperimentSpec, mapping, path)
+
+
+def read_yaml_mapping(path):
+    """The mapping in a YAML file, or a UsageError that names the file and the place in it."""
+    path = pathlib.Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: a mapping of keys is expected at the top level")
+    return content
+
+
+def _iterations(mapping):
+    section = mapping.get("meta") or mapping.get("multitask") or {}
+    return section.get("iterations", section.get("max_steps", 0)) if isinstance(section, dict) else 0
+
+
+def _override(mapping, dotted, value, path):
+    *sections, key = dotted.split(".")
+    for section in sections:
+        mapping = mapping.get(section)
+        if not isinstance(mapping, dict):
+            raise UsageError(f"{path}: profiles: {dotted}: there is no section {section!r} to override")
+    if key not in mapping:
+        raise UsageError(f"{path}: profiles: {dotted}: the spec has no such key; it has {', '.join(mapping)}")
+    mapping[key] = value
+
+
+def from_mapping(cls, mapping, path, where=""):
+    """Builds a frozen dataclass from a mapping, checking every key and type.
+
+    Args:
+        cls: a dataclass whose annotations are bool, int, float, str, None, Literal, tuple[x, ...], dict[str, x], other
+            dataclasses, or unions of these.
+        mapping: what the YAML file holds.
+        path: the file, for messages.
+        where: dotted key of the mapping inside the file, for messages.
+
+    Raises:
+        UsageError: names file, key and what is allowed.
+    """
+    at = f"{path}: {where}" if where else f"{path}"
+    if not isinstance(mapping, dict):
+        raise UsageError(f"{at}: a mapping with the keys {', '.join(_fields(cls))} is expected, not {mapping!r}")
+    for key in mapping:
+        if key not in _fields(cls):
+            raise UsageError(f"{at}: unknown key {key!r}; allowed are {', '.join(_fields(cls))}")
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for name, field in _fields(cls).items():
+        if name in mapping:
+            values[name] = _convert(hints[name], mapping[name], path, f"{where}.{name}" if where else name)
+        elif field.default is dataclasses.MISSING:
+            raise UsageError(f"{at}: the key {name!r} is missing")
+    return cls(**values)
+
+
+def _fields(cls):
+    return {field.name: field for field in dataclasses.fields(cls)}
+
+
+def _convert(hint, value, path, where):
+    wrong = UsageError(f"{path}: {where}: {value!r} is not allowed; expected {_describe(hint)}")
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return _convert_union(arguments, value, path, where, wrong)
+    if dataclasses.is_dataclass(hint):
+        return from_mapping(hint, value, path, where)
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise wrong
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise wrong
+        return tuple(_convert(arguments[0], item, path, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise wrong
+        return {str(key): _convert(arguments[1], item, path, f"{where}.{key}") for key, item in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise wrong
+    return value
+
+
+def _convert_union(alternatives, value, path, where, wrong):
+    """A union of dataclasses is told apart by its keys; any other union by trying."""
+    candidates = [hint for hint in alternatives if dataclasses.is_dataclass(hint)]
+    if candidates and isinstance(value, dict):
+        best = max(candidates, key=lambda cls: len(set(value) & set(_fields(cls))))
+        return from_mapping(best, value, path, where)
+    for hint in alternatives:
+        if dataclasses.is_dataclass(hint):
+            continue
+        try:
+            return _convert(hint, value, path, where)
+        except UsageError:
+            continue
+    raise wrong
+
+
+def _describe(hint):
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_describe(argument) for argument in arguments)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(repr, arguments))
+    if origin is tuple:
+        return f"a list of {_describe(arguments[0])}"
+    if origin is dict:
+        return f"a mapping to {_describe(arguments[1])}"
+    if hint is type(None):
+        return "null"
+    if dataclasses.is_dataclass(hint):
+        return f"a mapping with the keys {', '.join(_fields(hint))}"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[hint]

@@ -1,0 +1,122 @@
+"""MAML: algorithms 1 and 2 of the paper, for any Keras model and any differentiable loss."""
+
+import tensorflow as tf
+
+from maml_tf.meta.inner_loop import adapt
+from maml_tf.models.functional import functional_call
+from maml_tf.tasks.base import TaskBatch
+
+
+def all_but_norm_offsets(variable):
+    """The authors' choice of what the inner loop moves: everything but batch norm's `beta` (PROTOCOL 1.2)."""
+    return variable.name not in ("beta", "gamma")
+
+
+class MAML:
+    """Meta-learns an initialisation from which a few gradient steps solve a new task.
+
+    Args:
+        model: a built Keras model. It stays as it is: parameters are passed in and returned.
+        loss: (labels, predictions) -> one value a task, as in `maml_tf.meta.losses`.
+        step_size: alpha, the inner step size.
+        num_steps: inner gradient steps during meta-training.
+        first_order: drop the second derivatives (section 5.2, "first-order approximation").
+        adapts: whether the inner loop moves a Keras variable; meta-training moves all.
+        together: run the tasks as one, with a task axis in front of every parameter (for models whose layers know it, under
+            XLA), or each task by itself (any Keras model; for convolutions on a CPU the fastest form).
+            By default what the model can and the device likes.
+        tasks_per_chunk: differentiate so many tasks at a time and add up, to bound memory; all at once by default.
+        recompute: recompute inner steps when differentiating instead of keeping them (see `adapt`).
+    """
+
+    def __init__(
+        self,
+        model,
+        loss,
+        step_size,
+        num_steps,
+        *,
+        first_order=False,
+        adapts=all_but_norm_offsets,
+        together=True,
+        tasks_per_chunk=None,
+        recompute=False,
+    ):
+        self.model = model
+        self.loss = loss
+        self.step_size = step_size
+        self.num_steps = num_steps
+        self.first_order = first_order
+        self.adaptable = [bool(adapts(variable)) for variable in model.trainable_variables]
+        self.together = together
+        self.tasks_per_chunk = tasks_per_chunk
+        self.recompute = recompute
+
+    def parameters(self):
+        """The model's own parameters theta, as a list of tensors."""
+        return [tf.convert_to_tensor(variable) for variable in self.model.trainable_variables]
+
+    def adapted_parameters(self, params, support_x, support_y, num_steps=None, step_size=None):
+        """theta after each inner step on a support set (see `adapt`); steps and alpha as in training by default."""
+
+        def support_loss(params, support):
+            x, y = support
+            return self.loss(y, functional_call(self.model, params, x))
+
+        return adapt(
+            support_loss,
+            params,
+            (support_x, support_y),
+            self.step_size if step_size is None else step_size,
+            self.num_steps if num_steps is None else num_steps,
+            first_order=self.first_order,
+            adaptable=self.adaptable,
+            recompute=self.recompute,
+        )
+
+    def for_every_task(self, function, params, batch):
+        """Calls `function(params, support_x, support_y, query_x, query_y)` for the T tasks of a batch.
+
+        Together: one call, with a task axis in front of parameters and data. Otherwise one call a task, without it;
+        written out one after the other in the graph, they run in parallel on the cores there are.
+
+        Returns:
+            The T tasks' values, stacked: [T, ...].
+        """
+        T = batch.num_tasks
+        if self.together:
+            return function([tf.broadcast_to(p, [T, *p.shape]) for p in params], *batch)
+        return tf.stack([function(params, *(tensor[task] for tensor in batch)) for task in range(T)])
+
+    def task_losses(self, params, batch):
+        """The query loss of every task after its inner steps, [T]: the summands of the meta-objective (section 2.2)."""
+
+        def query_loss(params, support_x, support_y, query_x, query_y):
+            adapted = [params, *self.adapted_parameters(params, support_x, support_y)][-1]
+            return self.loss(query_y, functional_call(self.model, adapted, query_x))
+
+        return self.for_every_task(query_loss, params, batch)
+
+    def meta_loss(self, params, batch):
+        """The mean of `task_losses`: the authors average over the tasks of a batch (PROTOCOL 1.1)."""
+        return tf.reduce_mean(self.task_losses(params, batch))
+
+    def meta_gradient(self, params, batch):
+        """The meta-loss of a TaskBatch and its gradient with respect to every parameter.
+
+        Returns:
+            (loss [], list of gradients in the order of `params`)
+        """
+        T = batch.num_tasks
+        chunk = self.tasks_per_chunk or T
+        loss, gradients = 0.0, [tf.zeros_like(p) for p in params]
+        for start in range(0, T, chunk):
+            part = TaskBatch(*(tensor[start : start + chunk] for tensor in batch))
+            with tf.control_dependencies(gradients):  # one chunk after the other: that is what bounds the memory
+                part = TaskBatch(*map(tf.identity, part))
+            with tf.GradientTape() as tape:
+                tape.watch(params)
+                part_loss = tf.reduce_sum(self.task_losses(params, part)) / T
+            loss += part_loss
+            gradients = [g + d for g, d in zip(gradients, tape.gradient(part_loss, params), strict=True)]
+        return loss, gradients

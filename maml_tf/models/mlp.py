@@ -1,0 +1,44 @@
+"""Fully connected networks: the sinusoid regressor and the non-convolutional Omniglot classifier."""
+
+import keras
+import tensorflow as tf
+
+from maml_tf.models.batch_norm import BatchNorm
+from maml_tf.models.layers import Dense
+
+
+class MLP(keras.Model):
+    """Hidden layers of dense -> (batch norm) -> ReLU, then a linear output layer.
+
+    Sinusoid (paper section 5.1): 40, 40, no normalisation. Omniglot without convolutions (section 5.2, PROTOCOL 2.4):
+    256, 128, 64, 64 with batch norm. Both start from kernels of a truncated normal distribution with standard
+    deviation 0.01 and zero biases (the authors' code).
+
+    Args:
+        inputs: number of input features; images [n, height, width, channels] are flattened to it.
+        hidden: units of each hidden layer.
+        outputs: output units (N logits, or one value).
+        batch_norm: whether every hidden layer is normalised over its batch.
+        dtype: "float32", or "float64" for checks.
+    """
+
+    takes_task_axis = True
+
+    def __init__(self, inputs, hidden, outputs, batch_norm=False, dtype="float32"):
+        super().__init__(dtype=dtype)
+
+        def kernel_initializer():
+            return keras.initializers.TruncatedNormal(stddev=0.01)
+
+        self.inputs_per_example = inputs
+        self.dense = [Dense(units, kernel_initializer(), dtype=dtype) for units in hidden]
+        self.norms = [BatchNorm(dtype=dtype) for _ in hidden] if batch_norm else [tf.identity] * len(hidden)
+        self.output_layer = Dense(outputs, kernel_initializer(), dtype=dtype)
+        self(keras.ops.zeros((1, inputs), dtype=dtype))
+
+    def call(self, x):
+        if x.shape[-1] != self.inputs_per_example:  # images: keep the batch axes, flatten the rest
+            x = tf.reshape(x, [*x.shape[:-3], self.inputs_per_example])
+        for dense, norm in zip(self.dense, self.norms, strict=True):
+            x = tf.nn.relu(norm(dense(x)))
+        return self.output_layer(x)

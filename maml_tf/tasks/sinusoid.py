@@ -1,0 +1,48 @@
+"""Sinusoid regression (paper section 5.1; PROTOCOL 2.1)."""
+
+import math
+
+import tensorflow as tf
+
+from maml_tf.tasks.base import TaskBatch, TaskDistribution, split, uniform
+
+AMPLITUDE = (0.1, 5.0)
+PHASE = (0.0, math.pi)
+INPUT = (-5.0, 5.0)
+
+
+class SinusoidTasks(TaskDistribution):
+    """y = A sin(x - phi) with A ~ U[0.1, 5], phi ~ U[0, pi] and x ~ U[-5, 5], drawn afresh for every task.
+
+    Args:
+        shots: K support points.
+        queries: Q query points.
+        reveal_task: the oracle's inputs: (x, A, phi) in place of x.
+        support_half: "left" or "right" draws the support points from that half of the range only (Figure 2).
+    """
+
+    def __init__(self, shots, queries, reveal_task=False, support_half=None):
+        self.shots = shots
+        self.queries = queries
+        self.reveal_task = reveal_task
+        self.support_range = {None: INPUT, "left": (INPUT[0], 0.0), "right": (0.0, INPUT[1])}[support_half]
+
+    def sample(self, seed, num_tasks):
+        """See TaskDistribution.sample: inputs [T, K or Q, 1] (oracle: 3), values [T, K or Q, 1]."""
+        amplitude_seed, phase_seed, support_seed, query_seed = split(seed, 4)
+        amplitude = uniform(amplitude_seed, [num_tasks, 1, 1], *AMPLITUDE)
+        phase = uniform(phase_seed, [num_tasks, 1, 1], *PHASE)
+
+        def points(point_seed, n, bounds):
+            x = uniform(point_seed, [num_tasks, n, 1], *bounds)
+            return self.inputs(x, amplitude, phase), amplitude * tf.sin(x - phase)
+
+        support_x, support_y = points(support_seed, self.shots, self.support_range)
+        query_x, query_y = points(query_seed, self.queries, INPUT)
+        return TaskBatch(support_x, support_y, query_x, query_y)
+
+    def inputs(self, x, amplitude, phase):
+        """What the network sees of x [T, n, 1]: x itself, or (x, A, phi) [T, n, 3] for the oracle."""
+        if not self.reveal_task:
+            return x
+        return tf.concat([x, amplitude * tf.ones_like(x), phase * tf.ones_like(x)], axis=-1)

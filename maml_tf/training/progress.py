@@ -1,0 +1,68 @@
+"""Progress of anything that takes longer than some seconds: a bar in a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+SECONDS_BETWEEN_LINES = 15
+
+
+class Progress:
+    """Shows how far a loop is, its rate, the time that remains and the latest values. A context manager.
+
+    Args:
+        label: what runs.
+        total: iterations in all.
+        done: iterations done before (of a resumed run).
+    """
+
+    def __init__(self, label, total, done=0):
+        self.label = label
+        self.total = total
+        self.first = self.done = done
+        self.bar = None
+        if sys.stderr.isatty():
+            try:
+                from tqdm import tqdm
+            except ImportError:
+                pass
+            else:
+                self.bar = tqdm(total=total, initial=done, desc=label, unit="it", dynamic_ncols=True)
+
+    def __enter__(self):
+        self.started = self.last_line = time.monotonic()
+        return self
+
+    def update(self, done, **values):
+        """Says that `done` iterations are done, with the latest `values` (numbers by name)."""
+        if self.bar is not None:
+            self.bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
+            self.bar.update(done - self.done)
+        self.done = done
+        now = time.monotonic()
+        if self.bar is None and now - self.last_line >= SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            rate = (done - self.first) / (now - self.started)
+            remaining = (self.total - done) / rate if rate else float("inf")
+            shown = "".join(f", {name} {value:.4g}" for name, value in values.items())
+            self.line(f"{done}/{self.total} ({rate:.3g} it/s, {_clock(remaining)} remaining){shown}")
+
+    def line(self, text):
+        """One line of text, above the bar where there is one."""
+        if self.bar is not None:
+            self.bar.write(f"{self.label}: {text}", file=sys.stderr)
+        else:
+            print(f"{self.label}: {text}", file=sys.stderr, flush=True)
+
+    def __exit__(self, *error):
+        if self.bar is not None:
+            self.bar.close()
+        elif self.done == self.total and self.total > self.first:
+            self.line(f"{self.total} iterations done in {_clock(time.monotonic() - self.started)}")
+
+
+def _clock(seconds):
+    if seconds == float("inf"):
+        return "unknown time"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
