@@ -54,9 +54,8 @@ class ModelSpec:
 class InnerSpec:
     """The inner loop (equation 1)."""
 
-    step_size: float | typing.Literal["tuned"]  # alpha; "tuned": chosen from `step_grid` on tasks apart from the test
+    step_size: float | typing.Literal["tuned"]  # alpha; "tuned": the best of `step_grid` on tasks apart from the test's
     train_steps: int  # gradient steps in training
-    test_steps: int  # gradient steps at test
     first_order: bool = False
     step_grid: tuple[float, ...] = ()
 
@@ -90,6 +89,8 @@ class ValidationSpec:
 
     every: int  # iterations between two validations
     tasks: int  # fixed validation tasks
+    steps: int  # gradient steps before the score
+    shots: int | None = None  # sinusoid: K of the validation tasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,16 +98,16 @@ class EvaluationSpec:
     """The test (PROTOCOL 1.4)."""
 
     tasks: int  # held-out tasks
-    report_steps: int  # curves show 0..report_steps gradient steps
-    shots: tuple[int, ...] = ()  # K at test where it differs from training
+    steps: int  # curves show 0..steps gradient steps
+    shots: tuple[int, ...] = ()  # sinusoid: every K tested
 
 
 @dataclasses.dataclass(frozen=True)
 class TargetSpec:
     """Which measured value answers which entry of targets.yaml."""
 
+    curve: str  # the curve in the result file, as "5_shot"
     step: int  # gradient steps
-    shots: int  # K at test
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,10 +132,16 @@ class ExperimentSpec:
     @property
     def hash(self):
         """Ten hexadecimal digits of everything that a training depends on; they name its run folder."""
-        content = dataclasses.asdict(self)
-        for free_of_it in ("seeds", "targets", "evaluation"):
-            content.pop(free_of_it)
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+        return self._hash_without("seeds", "targets", "evaluation")
+
+    @property
+    def full_hash(self):
+        """Ten hexadecimal digits of the whole spec."""
+        return self._hash_without()
+
+    def _hash_without(self, *fields):
+        content = {key: value for key, value in _given(self).items() if key not in fields}
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=dataclasses.asdict).encode()).hexdigest()[:10]
 
 
 def read_spec(path, profile="paper"):
@@ -230,6 +237,14 @@ def from_mapping(cls, mapping, path, where=""):
 
 def _fields(cls):
     return {field.name: field for field in dataclasses.fields(cls)}
+
+
+def _given(value):
+    """A dataclass as a mapping without what stands at its default, so that a new optional key renames no run folder."""
+    if not dataclasses.is_dataclass(value):
+        return value
+    given = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {name: _given(item) for name, item in given.items() if item != _fields(type(value))[name].default}
 
 
 def _convert(hint, value, path, where):

@@ -10,7 +10,7 @@ class Evaluation:
     """Adapts to fixed held-out tasks and scores every task after 0, 1, ... gradient steps.
 
     The tasks are drawn in blocks from a recorded seed, the same for every learner that is given the same distribution,
-    and the work is compiled once, so that one object serves many parameters and step sizes.
+    and the work is compiled once: one object serves many parameters, step sizes and task sets.
 
     Column 0 is the score on the *support* points before any step, the others are query scores after the step: as the
     authors' code reports them (PROTOCOL 1.4).
@@ -19,21 +19,17 @@ class Evaluation:
         learner: a MAML; its model, loss, adaptable parameters and placement are used, not its training steps.
         distribution: where the tasks come from.
         score: (labels, predictions) -> one value a task.
-        num_tasks: tasks in all; a multiple of `block`.
         num_steps: gradient steps.
-        seed: stateless seed of the tasks, two integers.
         block: tasks drawn and adapted at a time. Part of what the tasks are: block b is drawn from (seed, b).
         jit_compile: compile with XLA.
     """
 
-    def __init__(self, learner, distribution, score, *, num_tasks, num_steps, seed, block, jit_compile):
-        if num_tasks % block:
-            raise ValueError(f"{num_tasks} tasks cannot be divided into blocks of {block}")
-        self.num_blocks = num_tasks // block
+    def __init__(self, learner, distribution, score, *, num_steps, block, jit_compile):
+        self.block = block
         self.default_step_size = learner.step_size
 
-        def score_block(params, step_size, index):
-            batch = distribution.sample(tf.random.fold_in(tf.constant(seed), index, alg="philox"), block)
+        def score_block(params, step_size, seed, index):
+            batch = distribution.sample(tf.random.fold_in(seed, index, alg="philox"), block)
 
             def score_tasks(params, support_x, support_y, query_x, query_y):
                 before = score(support_y, functional_call(learner.model, params, support_x))
@@ -45,8 +41,17 @@ class Evaluation:
 
         self.score_block = tf.function(score_block, jit_compile=jit_compile, autograph=False)
 
-    def __call__(self, params, step_size=None):
-        """Scores [num_tasks, num_steps + 1] of meta-learned `params`; alpha as in training by default."""
+    def __call__(self, params, *, seed, num_tasks, step_size=None):
+        """Scores [num_tasks, num_steps + 1] of meta-learned parameters.
+
+        Args:
+            params: theta.
+            seed: stateless seed of the tasks, two integers.
+            num_tasks: tasks in all, a multiple of the block.
+            step_size: alpha; as in training by default.
+        """
+        if num_tasks % self.block:
+            raise ValueError(f"{num_tasks} tasks cannot be divided into blocks of {self.block}")
         step_size = tf.constant(self.default_step_size if step_size is None else step_size, params[0].dtype)
-        blocks = [self.score_block(params, step_size, tf.constant(b)).numpy() for b in range(self.num_blocks)]
-        return np.concatenate(blocks)
+        blocks = range(num_tasks // self.block)
+        return np.concatenate([self.score_block(params, step_size, tf.constant(seed), tf.constant(b)) for b in blocks])

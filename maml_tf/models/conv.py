@@ -6,6 +6,7 @@ import tensorflow as tf
 from maml_tf.models.batch_norm import BatchNorm
 from maml_tf.models.layers import Conv2D, Dense
 
+BLOCKS = (1, 2, 3, 4)
 
 class OmniglotConv(keras.Model):
     """Four blocks of 3x3 convolution with stride 2 -> batch norm -> ReLU, the mean over space, a dense layer.
@@ -24,9 +25,9 @@ class OmniglotConv(keras.Model):
 
     def __init__(self, image_shape, ways, filters=64, dtype="float32"):
         super().__init__(dtype=dtype)
-        self.convolutions = [Conv2D(filters, stride=2, dtype=dtype) for _ in range(4)]
-        self.norms = [BatchNorm(dtype=dtype) for _ in range(4)]
-        self.output_layer = Dense(ways, keras.initializers.RandomNormal(stddev=1.0), dtype=dtype)
+        self.convolutions = [Conv2D(filters, stride=2, name=f"conv_{i}", dtype=dtype) for i in BLOCKS]
+        self.norms = [BatchNorm(name=f"norm_{i}", dtype=dtype) for i in BLOCKS]
+        self.output_layer = Dense(ways, keras.initializers.RandomNormal(stddev=1.0), name="output", dtype=dtype)
         self(keras.ops.zeros((1, *image_shape), dtype=dtype))
 
     def call(self, x):
@@ -51,9 +52,9 @@ class MiniImagenetConv(keras.Model):
 
     def __init__(self, image_shape, ways, filters=32, dtype="float32"):
         super().__init__(dtype=dtype)
-        self.convolutions = [Conv2D(filters, dtype=dtype) for _ in range(4)]
-        self.norms = [BatchNorm(dtype=dtype) for _ in range(4)]
-        self.output_layer = Dense(ways, dtype=dtype)
+        self.convolutions = [Conv2D(filters, name=f"conv_{i}", dtype=dtype) for i in BLOCKS]
+        self.norms = [BatchNorm(name=f"norm_{i}", dtype=dtype) for i in BLOCKS]
+        self.output_layer = Dense(ways, name="output", dtype=dtype)
         self(keras.ops.zeros((1, *image_shape), dtype=dtype))
 
     def call(self, x):

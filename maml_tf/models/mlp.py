@@ -6,6 +6,9 @@ import tensorflow as tf
 from maml_tf.models.batch_norm import BatchNorm
 from maml_tf.models.layers import Dense
 
+# Standard deviation of the kernels' truncated normal initialisation, in every fully connected network of the authors.
+KERNEL_STDDEV = 0.01
+
 
 class MLP(keras.Model):
     """Hidden layers of dense -> (batch norm) -> ReLU, then a linear output layer.
@@ -28,12 +31,16 @@ class MLP(keras.Model):
         super().__init__(dtype=dtype)
 
         def kernel_initializer():
-            return keras.initializers.TruncatedNormal(stddev=0.01)
+            return keras.initializers.TruncatedNormal(stddev=KERNEL_STDDEV)
 
         self.inputs_per_example = inputs
-        self.dense = [Dense(units, kernel_initializer(), dtype=dtype) for units in hidden]
-        self.norms = [BatchNorm(dtype=dtype) for _ in hidden] if batch_norm else [tf.identity] * len(hidden)
-        self.output_layer = Dense(outputs, kernel_initializer(), dtype=dtype)
+        self.dense = [
+            Dense(units, kernel_initializer(), name=f"dense_{layer}", dtype=dtype) for layer, units in enumerate(hidden, 1)
+        ]
+        self.norms = [tf.identity for _ in hidden]
+        if batch_norm:
+            self.norms = [BatchNorm(name=f"norm_{layer}", dtype=dtype) for layer in range(1, len(hidden) + 1)]
+        self.output_layer = Dense(outputs, kernel_initializer(), name="output", dtype=dtype)
         self(keras.ops.zeros((1, inputs), dtype=dtype))
 
     def call(self, x):

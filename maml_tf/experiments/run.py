@@ -1,0 +1,146 @@
+"""From a spec to a result: train every seed, test it, put the numbers together."""
+
+import hashlib
+import pathlib
+import shutil
+import time
+
+import numpy as np
+
+from maml_tf.errors import UsageError
+from maml_tf.evaluation.intervals import half_width_95
+from maml_tf.experiments.image_classification import ImageClassificationExperiment
+from maml_tf.experiments.multitask import MultiTaskExperiment
+from maml_tf.experiments.sinusoid import SinusoidExperiment
+from maml_tf.reporting.results import Curve, Result, TargetValue, provenance
+from maml_tf.training.run_folder import RunFolder, write_weights
+from maml_tf.training.trainer import meta_train
+
+
+def build_experiment(spec, seed, data_folder):
+    """The experiment that a spec describes, for one seed."""
+    if spec.experiment == "image_classification":
+        return ImageClassificationExperiment(spec, seed, data_folder)
+    if spec.method == "multitask":
+        return MultiTaskExperiment(spec, seed)
+    return SinusoidExperiment(spec, seed)
+
+
+def run_folder_of(spec, seed, runs_folder):
+    """Where the training of a spec, profile and seed lives: named by the spec's hash, so that no stale state is resumed."""
+    return RunFolder(pathlib.Path(runs_folder) / spec.name / f"{spec.profile}-{spec.hash}" / f"seed_{seed}")
+
+
+def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, tensorboard=False):
+    """Trains one seed of a spec, or takes the finished training that its run folder holds.
+
+    Returns:
+        (experiment, saved): the experiment and what its training reached.
+    """
+    run_folder = run_folder_of(spec, seed, runs_folder)
+    if restart and run_folder.path.exists():
+        shutil.rmtree(run_folder.path)
+    experiment = build_experiment(spec, seed, data_folder)
+    label = f"{spec.name} ({spec.profile}, seed {seed})"
+    if spec.method == "multitask":
+        return experiment, experiment.train(run_folder, resume=resume, label=label)
+    saved = meta_train(
+        experiment.learner,
+        experiment.distribution,
+        experiment.initial_params,
+        spec.meta,
+        seed=seed,
+        run_folder=run_folder,
+        jit_compile=experiment.placement.jit_compile,
+        validate=experiment.validate,
+        validate_every=spec.validation.every if spec.validation else None,
+        resume=resume,
+        tensorboard=tensorboard,
+        label=label,
+    )
+    return experiment, saved
+
+
+def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=None, **training_options):
+    """Trains and tests every seed of a spec.
+
+    Args:
+        spec: an ExperimentSpec.
+        runs_folder: where trainings under way live.
+        data_folder: the prepared data sets.
+        command: what the user ran, for the result file.
+        weights_folder: the chosen weights of every seed are written to `<weights_folder>/<spec>/seed_<n>.npz`.
+        **training_options: resume, restart, tensorboard (see `train`).
+
+    Returns:
+        A Result.
+    """
+    if not spec.seeds:
+        raise UsageError(f"{spec.name}: seeds: at least one is needed")
+    started = time.monotonic()
+    scores, settings, weights, seconds_saved, iterations, data = {}, {}, {}, 0.0, [], {}
+    for seed in spec.seeds:
+        began = time.monotonic()
+        experiment, saved = train(spec, seed, runs_folder=runs_folder, data_folder=data_folder, **training_options)
+        # A training that was finished earlier counts with the time it took then.
+        seconds_saved += max(0.0, saved.seconds - (time.monotonic() - began))
+        iterations.append(saved.iteration)
+        seed_scores, seed_settings = experiment.test(saved)
+        data = {key: str(value) for key, value in experiment.data.items()}
+        for name, values in seed_scores.items():
+            scores.setdefault(name, []).append(values)
+        settings |= {f"{key}_seed_{seed}": value for key, value in seed_settings.items()}
+        if weights_folder is not None:
+            path = pathlib.Path(weights_folder) / spec.name / f"seed_{seed}.npz"
+            write_weights(path, experiment.model, saved.chosen_params)
+            weights[f"{path.parent.name}/{path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    curves = {name: summarise(values) for name, values in scores.items()}
+    return Result(
+        spec=spec.name,
+        profile=spec.profile,
+        seeds=spec.seeds,
+        iterations_done=min(iterations),
+        iterations_asked=spec.iterations_asked,
+        targets={
+            target: target_value(curves, answer, spec.evaluation.tasks, f"{spec.name}: targets.{target}")
+            for target, answer in spec.targets.items()
+        },
+        curves=curves,
+        settings=settings,
+        data=data,
+        spec_hash=spec.hash,
+        wall_seconds=round(time.monotonic() - started + seconds_saved, 1),
+        command=command,
+        weights=weights,
+        **provenance(),
+    )
+
+
+def summarise(scores):
+    """A Curve of several seeds' scores [tasks, steps + 1].
+
+    The mean is over tasks and seeds. The interval is over tasks, for one trained model, as the paper's: the mean of
+    the seeds' half widths.
+    """
+    per_seed = np.stack([values.mean(axis=0, dtype=np.float64) for values in scores])
+    half_widths = np.stack([half_width_95(values) for values in scores])
+    return Curve(
+        grad_steps=tuple(range(per_seed.shape[1])),
+        mean=tuple(per_seed.mean(axis=0).tolist()),
+        ci95=tuple(half_widths.mean(axis=0).tolist()),
+        per_seed=tuple(map(tuple, per_seed.tolist())),
+    )
+
+
+def target_value(curves, answer, num_tasks, where):
+    """The TargetValue of a TargetSpec: one point of a curve."""
+    curve = curves.get(answer.curve)
+    if curve is None or answer.step not in curve.grad_steps:
+        raise UsageError(f"{where}: there is no curve {answer.curve!r} with step {answer.step}; curves: {', '.join(curves)}")
+    point = curve.grad_steps.index(answer.step)
+    return TargetValue(
+        mean=curve.mean[point],
+        ci95=curve.ci95[point],
+        n_tasks=num_tasks,
+        per_seed=tuple(values[point] for values in curve.per_seed),
+    )

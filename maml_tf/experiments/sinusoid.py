@@ -1,0 +1,120 @@
+"""The arms of the sinusoid regression: MAML, pretrained on all tasks, oracle (section 5.1)."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.baselines.pretraining import JointTraining
+from maml_tf.evaluation.per_step import Evaluation
+from maml_tf.meta.losses import mean_squared_error
+from maml_tf.meta.maml import MAML
+from maml_tf.models.mlp import MLP
+from maml_tf.tasks import seeds
+from maml_tf.tasks.sinusoid import SinusoidTasks
+from maml_tf.training.placement import placement_for
+
+# Tasks drawn and adapted at a time.
+BLOCK = 600
+# A task whose error exceeds this after adaptation has diverged: the largest of a sine of amplitude 5 is about 25.
+DIVERGED = 100.0
+
+
+class SinusoidExperiment:
+    """Model, learner, tasks and test of one arm, for one seed.
+
+    Args:
+        spec: an ExperimentSpec of the experiment "sinusoid".
+        seed: of the initial weights and the training tasks.
+        data_folder: not used: the tasks are drawn from a formula.
+    """
+
+    def __init__(self, spec, seed, data_folder=None):
+        self.spec = spec
+        self.data = {}
+        keras.utils.set_random_seed(seed)
+        self.model = MLP(3 if spec.tasks.reveal_task else 1, spec.model.hidden, 1, spec.model.batch_norm)
+        self.placement = placement_for(self.model)
+        self.adapting = MAML(
+            self.model,
+            mean_squared_error,
+            0.0 if spec.inner.step_size == "tuned" else spec.inner.step_size,
+            spec.inner.train_steps,
+            first_order=spec.inner.first_order,
+            together=self.placement.together,
+        )
+        self.initial_params = self.adapting.parameters()
+        self.learner = self.adapting if spec.method == "maml" else JointTraining(self.model, mean_squared_error)
+        self.distribution = SinusoidTasks(spec.tasks.shots, spec.tasks.queries, spec.tasks.reveal_task)
+        self.validate = None if spec.validation is None else self._validation(spec.validation)
+
+    def _validation(self, validation):
+        errors_of = error_per_step(self.spec, self.adapting, validation.shots, validation.steps)
+        worst = float(np.finfo(np.float32).max)
+
+        def score(params):
+            """Minus the mean error after the last step; a task that overflows counts as the largest float32."""
+            errors = errors_of(params, seed=seeds.VALIDATION_TASKS, num_tasks=validation.tasks)[:, -1]
+            return -np.minimum(np.nan_to_num(errors.astype(np.float64), nan=worst), worst).mean()
+
+        return score
+
+    def test(self, saved):
+        """Fine-tunes the trained parameters on the test functions, for every K.
+
+        Returns:
+            (scores, settings): mean squared errors [tasks, steps + 1] by curve name, and what was chosen on the way.
+        """
+        scores, settings = fine_tune(self.spec, self.adapting, saved.chosen_params)
+        if saved.best_params is not None:
+            last, _ = fine_tune(self.spec, self.adapting, saved.state.params)
+            scores |= {f"{name}_last_model": errors for name, errors in last.items()}
+            settings["best_iteration"] = saved.best_iteration
+        for name, errors in scores.items():
+            settings[f"diverged_{name}"] = int((~(errors[:, -1] < DIVERGED)).sum())
+        zeros = [tf.zeros_like(p) for p in saved.chosen_params]
+        zero_predictor = error_per_step(self.spec, self.adapting, self.spec.tasks.shots, 0)
+        scores["zero_predictor"] = zero_predictor(
+            zeros, seed=seeds.TEST_TASKS, num_tasks=self.spec.evaluation.tasks
+        )
+        return scores, settings
+
+
+def error_per_step(spec, learner, shots, num_steps):
+    """An Evaluation of mean squared errors on functions with K support and K query points."""
+    tasks = SinusoidTasks(shots, shots, spec.tasks.reveal_task)
+    block = min(BLOCK, spec.evaluation.tasks)
+    return Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, block=block, jit_compile=True)
+
+
+def fine_tune(spec, learner, params):
+    """Tests `params` on the fixed functions: K support points, K query points, 0 to `evaluation.steps` steps.
+
+    A tuned step size is chosen for each K by the mean squared error after the last step, on functions apart from the test
+    ones; the curve with the step size that is best after one step is reported beside it (PROTOCOL 2.1).
+
+    Args:
+        spec: an ExperimentSpec of the sinusoid.
+        learner: a MAML around the model.
+        params: theta to start from.
+
+    Returns:
+        (scores, settings): errors [tasks, steps + 1] by curve name ("5_shot", ...), and the chosen step sizes.
+    """
+    scores, settings = {}, {}
+    grid = spec.inner.step_grid
+    for shots in spec.evaluation.shots:
+        curve, errors_of = f"{shots}_shot", error_per_step(spec, learner, shots, spec.evaluation.steps)
+
+        def test(step_size=None, seed=seeds.TEST_TASKS, errors_of=errors_of):
+            return errors_of(params, seed=seed, num_tasks=spec.evaluation.tasks, step_size=step_size)
+
+        if spec.inner.step_size != "tuned":
+            scores[curve] = test()
+            continue
+        tuning = np.stack([test(step_size, seeds.TUNING_TASKS).mean(axis=0) for step_size in grid])
+        tuning = np.where(np.isfinite(tuning), tuning, np.inf)  # too large a step diverges
+        chosen = {curve: grid[tuning[:, -1].argmin()], f"{curve}_tuned_for_1_step": grid[tuning[:, 1].argmin()]}
+        for name, step_size in chosen.items():
+            scores[name] = test(step_size)
+            settings[f"step_size_{name}"] = step_size
+    return scores, settings

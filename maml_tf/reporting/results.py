@@ -1,0 +1,176 @@
+"""Result files: what was measured for one spec, and where it came from."""
+
+import dataclasses
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+
+from maml_tf.config import from_mapping
+from maml_tf.errors import UsageError
+from maml_tf.files import written_whole
+
+PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "mujoco", "gymnasium")
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetValue:
+    """What was measured for one entry of targets.yaml: the mean over tasks and seeds, its 95 % half width over tasks."""
+
+    mean: float
+    ci95: float
+    n_tasks: int
+    per_seed: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """Values after each gradient step; `per_seed` holds a row for each seed."""
+
+    grad_steps: tuple[int, ...]
+    mean: tuple[float, ...]
+    ci95: tuple[float, ...]
+    per_seed: tuple[tuple[float, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One result file (the fields are described in reproduce/results/README.md)."""
+
+    spec: str
+    profile: str
+    seeds: tuple[int, ...]
+    iterations_done: int
+    iterations_asked: int
+    targets: dict[str, TargetValue]
+    curves: dict[str, Curve]
+    settings: dict[str, float | int | str]
+    data: dict[str, str]
+    spec_hash: str
+    git_commit: str
+    packages: dict[str, str]
+    hardware: str
+    wall_seconds: float
+    command: str
+    weights: dict[str, str]
+
+    @property
+    def counts(self):
+        """Whether the result counts for or against a tolerance: paper profile, run to the end."""
+        return self.profile == "paper" and self.iterations_done >= self.iterations_asked
+
+
+def write_result(result, results_folder):
+    """Writes `<results_folder>/<spec>.json`, or `reduced/<spec>.json` for other profiles than `paper`; returns the path.
+
+    A diverged mean is written as null, since JSON knows no infinity.
+    """
+    folder = pathlib.Path(results_folder)
+    path = (folder if result.profile == "paper" else folder / "reduced") / f"{result.spec}.json"
+    with written_whole(path) as file:
+        json.dump(_finite(dataclasses.asdict(result)), file, indent=1, allow_nan=False)
+        file.write("\n")
+    return path
+
+
+def read_result(path):
+    """Reads a result file; UsageError names the file and the key that is not as it should be."""
+    path = pathlib.Path(path)
+    try:
+        mapping = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: not valid JSON: {error}") from None
+    result = from_mapping(Result, _infinite(mapping), path)
+    for kind, entries in (("targets", result.targets), ("curves", result.curves)):
+        for name, entry in entries.items():
+            if len(entry.per_seed) != len(result.seeds):
+                raise UsageError(
+                    f"{path}: {kind}.{name}.per_seed: {len(entry.per_seed)} values for {len(result.seeds)} seeds"
+                )
+    return result
+
+
+def read_results(results_folder):
+    """All results of a folder, those of the `paper` profile first; {spec name: Result}, one for each spec.
+
+    Where a spec has both a paper result and a reduced one, the paper result stands.
+    """
+    folder = pathlib.Path(results_folder)
+    results = {}
+    for path in [*sorted(folder.glob("*.json")), *sorted(folder.glob("reduced/*.json"))]:
+        if path.name != "comparison.json":
+            result = read_result(path)
+            results.setdefault(result.spec, result)
+    return results
+
+
+def provenance():
+    """Where a result comes from: git_commit, packages and hardware, as fields of a Result."""
+    return {"git_commit": _git_commit(), "packages": _package_versions(), "hardware": _hardware()}
+
+
+def _git_commit():
+    here = pathlib.Path(__file__).resolve().parent
+
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        # Results and weights are what a run itself rewrites: they do not make the code another one.
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)reproduce")
+        return git("rev-parse", "HEAD") + ("+dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _package_versions():
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def _hardware():
+    model = platform.processor() or platform.machine()
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0] if names else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    hardware = f"{model}, {cores} cores"
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        for gpu in tensorflow.config.list_physical_devices("GPU"):
+            hardware += ", " + tensorflow.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+    return hardware
+
+
+def _finite(value):
+    """The value with every non-finite number as None."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _infinite(value):
+    """The value with every null as infinity: the reverse of `_finite`."""
+    if isinstance(value, dict):
+        return {key: _infinite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_infinite(item) for item in value]
+    return math.inf if value is None else value
+
+
+def _no_constant(name):
+    raise ValueError(f"{name} is not a number; a diverged value is written as null")

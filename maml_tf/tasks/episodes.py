@@ -1,0 +1,68 @@
+"""N-way K-shot classification tasks from a set of labelled images (paper section 5.2; PROTOCOL 2.2)."""
+
+import tensorflow as tf
+
+from maml_tf.tasks.base import TaskBatch, TaskDistribution, split, uniform
+
+
+class Episodes(TaskDistribution):
+    """Draws tasks inside the compiled graph: the images lie in one uint8 tensor and a task is a gather.
+
+    For every task N classes are drawn without replacement, and of each class K + Q different images. The label of a class
+    is its place in the draw, so labels are permuted at random from task to task. The first K images of a class are
+    support, the rest query. Rotations, where asked for, are drawn per class and task and hold for all its images in that
+    task, so that two rotations of one character never meet.
+
+    Args:
+        images: uint8 [C, M, height, width, channels]: C classes of M images each.
+        ways: N. shots: K. queries: Q.
+        rotations: rotate every class of every task by 0, 90, 180 or 270 degrees (square images).
+
+    Raises:
+        ValueError: there are fewer than N classes or than K + Q images a class.
+    """
+
+    def __init__(self, images, ways, shots, queries, rotations=False):
+        self.classes, self.images_per_class, *self.image_shape = images.shape
+        if ways > self.classes or shots + queries > self.images_per_class:
+            raise ValueError(
+                f"{ways} ways of {shots} + {queries} images cannot be drawn from {self.classes} classes of "
+                f"{self.images_per_class} images"
+            )
+        if rotations and self.image_shape[0] != self.image_shape[1]:
+            raise ValueError(f"rotations need square images, not {self.image_shape}")
+        self.images = tf.reshape(tf.constant(images), [-1, *self.image_shape])
+        self.ways = ways
+        self.shots = shots
+        self.queries = queries
+        self.rotations = rotations
+
+    def sample(self, seed, num_tasks):
+        """See TaskDistribution.sample: images float32 in 0..1, [T, N*K or N*Q, height, width, channels], class by class."""
+        class_seed, image_seed, rotation_seed = split(seed, 3)
+        T, N, K, Q = num_tasks, self.ways, self.shots, self.queries
+        classes = _draw(class_seed, [T], self.classes, N)
+        members = _draw(image_seed, [T, N], self.images_per_class, K + Q)
+        images = tf.gather(self.images, classes[..., tf.newaxis] * self.images_per_class + members)
+        if self.rotations:
+            quarter_turns = tf.cast(uniform(rotation_seed, [T, N, 1, 1, 1, 1], 0.0, 4.0), tf.int32)
+            images = _rotate(images, quarter_turns)
+        images = tf.cast(images, tf.float32) / 255.0
+        labels = tf.broadcast_to(tf.range(N)[:, tf.newaxis], [T, N, K + Q])
+
+        def flat(x):
+            return tf.reshape(x, [T, -1, *x.shape[3:]])
+
+        return TaskBatch(flat(images[:, :, :K]), flat(labels[:, :, :K]), flat(images[:, :, K:]), flat(labels[:, :, K:]))
+
+
+def _draw(seed, shape, population, num):
+    """`num` different integers below `population` in random order, [*shape, num]."""
+    return tf.math.top_k(uniform(seed, [*shape, population]), num).indices
+
+
+def _rotate(images, quarter_turns):
+    """Turns images [T, N, M, side, side, channels] counter-clockwise by quarter turns [T, N, 1, 1, 1, 1]."""
+    transposed = tf.where(quarter_turns % 2 == 1, tf.transpose(images, [0, 1, 2, 4, 3, 5]), images)
+    upside_down = tf.where((quarter_turns == 1) | (quarter_turns == 2), tf.reverse(transposed, [-3]), transposed)
+    return tf.where(quarter_turns >= 2, tf.reverse(upside_down, [-2]), upside_down)

@@ -1,0 +1,103 @@
+"""Prepared image sets: one uint8 array on disk, memory-mapped, with a manifest that says what it is."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from maml_tf.errors import DataMissingError
+from maml_tf.files import written_whole
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """Labelled images, class by class.
+
+    Attributes:
+        images: uint8 [C, M, height, width, channels]: C classes of M images each; memory-mapped when read from disk.
+        class_names: C names.
+        source: where the images come from: name, origin, sha256 of the prepared array.
+    """
+
+    images: np.ndarray
+    class_names: tuple[str, ...]
+    source: dict
+
+    def select(self, classes):
+        """The ImageSet of the classes with these indices, in this order."""
+        return ImageSet(self.images[classes], tuple(self.class_names[c] for c in classes), self.source)
+
+
+def write_image_set(folder, name, images, class_names, origin):
+    """Writes `<name>.npy` and then its manifest `<name>.json`: without the manifest the array does not count.
+
+    Args:
+        folder: the folder of prepared sets.
+        name: "omniglot", ...
+        images: uint8 [C, M, height, width, channels].
+        class_names: C names.
+        origin: what the images were made from, for the manifest and every result.
+
+    Returns:
+        The ImageSet, as `read_image_set` gives it.
+    """
+    array_file, manifest_file = _files(folder, name)
+    manifest_file.unlink(missing_ok=True)
+    with written_whole(array_file, "wb") as file:
+        np.save(file, np.ascontiguousarray(images))
+    manifest = {
+        "name": name,
+        "origin": origin,
+        "sha256": file_sha256(array_file),
+        "shape": list(images.shape),
+        "class_names": list(class_names),
+    }
+    with written_whole(manifest_file) as file:
+        json.dump(manifest, file, indent=1)
+    return read_image_set(folder, name)
+
+
+def read_image_set(folder, name, verify=False):
+    """Opens a prepared set.
+
+    Args:
+        folder: the folder of prepared sets.
+        name: "omniglot", ...
+        verify: also compare the array's checksum with the manifest's.
+
+    Raises:
+        DataMissingError: a file is missing, or is not what the manifest says; names the file and the remedy.
+    """
+    array_file, manifest_file = _files(folder, name)
+    remedy = "`make data` prepares it (see data/README.md)"
+    for file in (manifest_file, array_file):
+        if not file.exists():
+            raise DataMissingError(f"{file} is missing: {remedy}")
+    try:
+        manifest = json.loads(manifest_file.read_text(encoding="utf-8"))
+        images = np.load(array_file, mmap_mode="r", allow_pickle=False)
+        shape, names, checksum = manifest["shape"], tuple(manifest["class_names"]), manifest["sha256"]
+        source = {key: manifest[key] for key in ("name", "origin", "sha256")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataMissingError(f"{array_file} or its manifest is damaged ({error}); remove both, then {remedy}") from None
+    if list(images.shape) != shape or images.dtype != np.uint8 or len(names) != shape[0]:
+        raise DataMissingError(
+            f"{array_file} holds {images.dtype} {list(images.shape)}, its manifest says uint8 {shape} with {len(names)} "
+            f"classes; remove both, then {remedy}"
+        )
+    if verify and file_sha256(array_file) != checksum:
+        raise DataMissingError(f"{array_file} does not have the checksum in its manifest; remove both, then {remedy}")
+    return ImageSet(images, names, source)
+
+
+def file_sha256(path):
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(folder, name):
+    folder = pathlib.Path(folder)
+    return folder / f"{name}.npy", folder / f"{name}.json"

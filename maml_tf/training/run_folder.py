@@ -1,0 +1,123 @@
+"""The folder of one training: its state, written whole, so that a killed run resumes to the same numbers."""
+
+import dataclasses
+import pathlib
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.errors import UsageError
+from maml_tf.files import written_whole
+from maml_tf.training.adam import TrainingState
+
+
+@dataclasses.dataclass
+class Saved:
+    """What a training has reached: where it stands, the best model so far and how it went.
+
+    Attributes:
+        state: the TrainingState.
+        best_params: parameters with the best validation score, or None before the first validation.
+        best_score, best_iteration: that score and when it was reached.
+        losses: [[iteration, mean meta-loss since the row before], ...].
+        validations: [[iteration, validation score], ...].
+        seconds: wall time spent in training so far.
+    """
+
+    state: TrainingState
+    best_params: list | None = None
+    best_score: float = float("nan")
+    best_iteration: int = -1
+    losses: list = dataclasses.field(default_factory=list)
+    validations: list = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def iteration(self):
+        """Meta-iterations done, a Python integer."""
+        return int(self.state.iteration)
+
+    @property
+    def chosen_params(self):
+        """The best parameters on the validation tasks, or the last ones where nothing was validated."""
+        return self.state.params if self.best_params is None else self.best_params
+
+
+class RunFolder:
+    """Holds `state.npz` of one training: one spec, one profile, one seed."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.state_file = self.path / "state.npz"
+
+    def exists(self):
+        """Whether a training was begun here."""
+        return self.state_file.exists()
+
+    def write(self, saved):
+        """Replaces the saved state as a whole."""
+        arrays = {"iteration": np.int32(saved.iteration), "seconds": np.float64(saved.seconds)}
+        arrays |= {"losses": np.reshape(saved.losses, [-1, 2]), "validations": np.reshape(saved.validations, [-1, 2])}
+        lists = {"params": saved.state.params, "first": saved.state.first_moments, "second": saved.state.second_moments}
+        if saved.best_params is not None:
+            lists["best"] = saved.best_params
+            arrays |= {"best_score": np.float64(saved.best_score), "best_iteration": np.int32(saved.best_iteration)}
+        for name, tensors in lists.items():
+            arrays |= {f"{name}_{index}": np.asarray(tensor) for index, tensor in enumerate(tensors)}
+        with written_whole(self.state_file, "wb") as file:
+            np.savez(file, **arrays)
+
+    def read(self):
+        """The Saved state; UsageError when the file is not one."""
+        try:
+            with np.load(self.state_file) as archive:
+                arrays = dict(archive)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise UsageError(f"{self.state_file}: not a saved training ({error}); remove it to start afresh") from None
+
+        def tensors(name):
+            count = sum(key.startswith(f"{name}_") and key.removeprefix(f"{name}_").isdigit() for key in arrays)
+            return [tf.constant(arrays[f"{name}_{index}"]) for index in range(count)]
+
+        state = TrainingState(tf.constant(arrays["iteration"]), tensors("params"), tensors("first"), tensors("second"))
+        saved = Saved(state, seconds=float(arrays["seconds"]))
+        saved.losses, saved.validations = arrays["losses"].tolist(), arrays["validations"].tolist()
+        if "best_score" in arrays:
+            saved.best_params = tensors("best")
+            saved.best_score, saved.best_iteration = float(arrays["best_score"]), int(arrays["best_iteration"])
+        return saved
+
+
+def write_weights(path, model, params):
+    """Writes parameters as an .npz, each under its variable's name in the model (`dense_1/kernel`, ...)."""
+    with written_whole(path, "wb") as file:
+        np.savez(file, **{name: np.asarray(p) for name, p in zip(weight_names(model), params, strict=True)})
+
+
+def read_weights(path, model):
+    """Reads parameters written by `write_weights` for a model of the same shapes.
+
+    Raises:
+        UsageError: the file is missing, or its names or shapes are not the model's.
+    """
+    try:
+        with np.load(path) as archive:
+            arrays = dict(archive)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path}: no weights can be read from it ({error})") from None
+    names = weight_names(model)
+    expected = {name: tuple(v.shape) for name, v in zip(names, model.trainable_variables, strict=True)}
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != expected:
+        differing = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        raise UsageError(
+            f"{path}: weights of another model: {differing[0]} has shape {found.get(differing[0])}, "
+            f"the model's is {expected.get(differing[0])}"
+        )
+    return [tf.constant(arrays[name]) for name in names]
+
+
+def weight_names(model):
+    """A name for each trainable variable: its layer's and its own, as `conv_2/kernel`."""
+    return ["/".join(variable.path.split("/")[-2:]) for variable in model.trainable_variables]
