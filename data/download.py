@@ -17,7 +17,11 @@ def check(path, md5):
     content = pathlib.Path(path).read_bytes()
     found = hashlib.md5(content).hexdigest()
     if found != md5:
-        looks = "an HTML page" if content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")) else "another file"
+        looks = (
+            "an HTML page"
+            if content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
+            else "another file"
+        )
         raise DataMissingError(
             f"{path} ({len(content)} bytes) is damaged, incomplete or {looks}: its MD5 is {found}, expected {md5}. "
             "Remove it to download it again."

@@ -24,8 +24,8 @@ ORIGINAL_SIDE = 105
 def nearest_28(ink):
     """Resizes bilevel drawings [..., 105, 105] to uint8 [..., 28, 28] with ink 255 and paper 0.
 
-    The authors' script asks Pillow for Lanczos; on bilevel images Pillow silently takes the nearest pixel, so that is what
-    the paper's networks saw (PROTOCOL 2.2). Nearest means the pixel under the centre of the new one.
+    The authors' script asks Pillow for Lanczos; on bilevel images Pillow silently takes the nearest pixel, so that is
+    what the paper's networks saw (PROTOCOL 2.2). Nearest means the pixel under the centre of the new one.
     """
     centres = ((np.arange(SIDE) + 0.5) * ORIGINAL_SIDE / SIDE).astype(int)
     return np.where(ink[..., centres[:, None], centres], 255, 0).astype(np.uint8)

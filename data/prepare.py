@@ -1,7 +1,7 @@
 """Prepares the data sets of the experiments: `python data/prepare.py [--mirror FOLDER]`, or `make data`.
 
-Omniglot comes from its official archives (downloaded once, checksummed), or from a folder that holds them or a packed copy.
-What is prepared and intact is left alone. See data/README.md.
+Omniglot comes from its official archives (downloaded once, checksummed), or from a folder that holds them or a packed
+copy. What is prepared and intact is left alone. See data/README.md.
 """
 
 import argparse
@@ -23,7 +23,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mirror", type=pathlib.Path, help="folder with the archives or packed copies, instead of the network")
+    parser.add_argument(
+        "--mirror", type=pathlib.Path, help="folder with the archives or packed copies, instead of the network"
+    )
     parser.add_argument("--prepared", type=pathlib.Path, default=HERE / "prepared", help="where the prepared arrays go")
     parser.add_argument("--downloads", type=pathlib.Path, default=HERE / "downloads", help="where downloads are kept")
     arguments = parser.parse_args()

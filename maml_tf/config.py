@@ -1,7 +1,7 @@
 """Experiment specs: YAML files read into frozen dataclasses, strictly.
 
-A spec states one cell or arm of the paper; its keys are the fields of the dataclasses below, each a symbol of the paper.
-An unknown key, a missing key or a wrong type is an error that names the file, the key and what is allowed.
+A spec states one cell or arm of the paper; its keys are the fields of the dataclasses below, each a symbol of the
+paper. An unknown key, a missing key or a wrong type is an error that names the file, the key and what is allowed.
 """
 
 import dataclasses
@@ -248,6 +248,8 @@ def _given(value):
 
 
 def _convert(hint, value, path, where):
+    if hint is typing.Any:
+        return value
     wrong = UsageError(f"{path}: {where}: {value!r} is not allowed; expected {_describe(hint)}")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
@@ -303,4 +305,6 @@ def _describe(hint):
         return "null"
     if dataclasses.is_dataclass(hint):
         return f"a mapping with the keys {', '.join(_fields(hint))}"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[hint]
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text", typing.Any: "anything"}[
+        hint
+    ]

@@ -14,8 +14,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-from maml_tf.config import PROFILES, read_spec
-from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError
+from maml_tf.config import PROFILES, read_spec  # noqa: E402
+from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError  # noqa: E402
 
 SPECS = HERE / "specs"
 RESULTS = HERE / "results"
@@ -28,7 +28,9 @@ DATA = ROOT / "data" / "prepared"
 def parse_arguments(description):
     """The options that every experiment has."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--profile", choices=PROFILES, default="paper", help="paper (default): the protocol to the letter")
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="paper", help="paper (default): the protocol to the letter"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the spec's seeds")
     begun = parser.add_mutually_exclusive_group()
     begun.add_argument("--resume", action="store_true", help="go on with trainings that were stopped")
@@ -46,17 +48,17 @@ def spec_of(name, arguments):
 def measure(name, arguments):
     """Trains and tests a spec unless that is done already, writes its result file and weights, returns the Result.
 
-    What is done is known from `runs/`: the finished trainings and, beside them, the result of testing them.
+    What is done is known from `runs/`: the finished trainings and, beside them, the result of testing them, which
+    holds as long as the code is the same.
     """
     from maml_tf.experiments.run import run_experiment, run_folder_of
-    from maml_tf.reporting.results import read_result, write_result
+    from maml_tf.reporting.results import provenance, read_result, write_result
 
     spec = spec_of(name, arguments)
     measured = run_folder_of(spec, spec.seeds[0], RUNS).path.parent / f"measured-{spec.full_hash}"
     known = measured / ("" if spec.profile == "paper" else "reduced") / f"{name}.json"
-    if known.exists() and not arguments.restart:
-        result = read_result(known)
-    else:
+    result = read_result(known) if known.exists() and not arguments.restart else None
+    if result is None or result.git_commit != provenance()["git_commit"] or result.git_commit.endswith("+dirty"):
         result = run_experiment(
             spec,
             runs_folder=RUNS,

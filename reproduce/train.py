@@ -7,7 +7,7 @@ def main():
     parser = parse_arguments(__doc__.splitlines()[0])
     parser.add_argument("specs", nargs="+", metavar="SPEC", choices=sorted(path.stem for path in SPECS.glob("*.yaml")))
     arguments = parser.parse_args()
-    from maml_tf.training.placement import use_cores_for_tasks
+    from maml_tf.meta.placement import use_cores_for_tasks
 
     use_cores_for_tasks()
     for name in arguments.specs:

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_squared_error
-from maml_tf.models.functional import functional_call
 from maml_tf.tasks.base import uniform
 from maml_tf.tasks.sinusoid import INPUT
 from maml_tf.training.adam import Adam, TrainingState
@@ -31,8 +31,8 @@ class Trained(NamedTuple):
 class SideBySideRegressors:
     """Trains R regressors at once, each on its own sinusoid, with batched matrix products over the regressor axis.
 
-    Every regressor sees fresh points in every step ("a large amount of data") and stops by itself, at the first check at
-    which its error over the whole input range lies under the threshold, or after `max_steps`.
+    Every regressor sees fresh points in every step ("a large amount of data") and stops by itself, at the first check
+    at which its error over the whole input range lies under the threshold, or after `max_steps`.
 
     Args:
         model: a model whose layers take a leading axis.

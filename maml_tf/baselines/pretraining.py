@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from maml_tf.models.functional import functional_call
+from maml_tf.meta.functional import functional_call
 
 
 class JointTraining:

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from maml_tf.models.functional import functional_call
+from maml_tf.meta.functional import functional_call
 
 
 class Evaluation:

@@ -6,12 +6,12 @@ import numpy as np
 from maml_tf.evaluation.per_step import Evaluation
 from maml_tf.meta.losses import accuracy, cross_entropy_over_shots
 from maml_tf.meta.maml import MAML
+from maml_tf.meta.placement import placement_for
 from maml_tf.models.conv import OmniglotConv
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks import seeds
 from maml_tf.tasks.episodes import Episodes
 from maml_tf.tasks.omniglot import load_omniglot, split_omniglot
-from maml_tf.training.placement import placement_for
 
 # Tasks drawn and adapted at a time in validation and test: enough to keep the cores busy, few enough for the memory.
 BLOCK = 20
@@ -53,7 +53,9 @@ class ImageClassificationExperiment:
 
         self.distribution = episodes("train", tasks.train_queries)
         self.accuracy = self._accuracy_per_step(episodes("test", tasks.test_queries), spec.evaluation.steps)
-        self.validate = None if spec.validation is None else self._validation(episodes("validation", tasks.train_queries))
+        self.validate = (
+            None if spec.validation is None else self._validation(episodes("validation", tasks.train_queries))
+        )
 
     def _accuracy_per_step(self, episodes, num_steps):
         return Evaluation(
@@ -66,7 +68,10 @@ class ImageClassificationExperiment:
         )
 
     def _validation(self, episodes):
-        accuracies_of, num_tasks = self._accuracy_per_step(episodes, self.spec.validation.steps), self.spec.validation.tasks
+        accuracies_of, num_tasks = (
+            self._accuracy_per_step(episodes, self.spec.validation.steps),
+            self.spec.validation.tasks,
+        )
         return lambda p: 100 * accuracies_of(p, seed=seeds.VALIDATION_TASKS, num_tasks=num_tasks)[:, -1].mean()
 
     def test(self, saved):

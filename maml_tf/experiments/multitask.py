@@ -30,8 +30,8 @@ TRIES = 5
 class MultiTaskExperiment:
     """One row of Table 2's multi-task baselines, for one seed.
 
-    The strength of the regulariser is not published. Here it is the largest of a grid with which the median regressor of
-    a pilot still reaches the threshold (PROTOCOL 2.1); the choice and the fits are recorded in the result.
+    The strength of the regulariser is not published. Here it is the largest of a grid with which the median regressor
+    of a pilot still reaches the threshold (PROTOCOL 2.1); the choice and the fits are recorded in the result.
     """
 
     def __init__(self, spec, seed):

@@ -27,7 +27,7 @@ def build_experiment(spec, seed, data_folder):
 
 
 def run_folder_of(spec, seed, runs_folder):
-    """Where the training of a spec, profile and seed lives: named by the spec's hash, so that no stale state is resumed."""
+    """Where a spec's training of one seed lives: named by the spec's hash, so that no stale state is resumed."""
     return RunFolder(pathlib.Path(runs_folder) / spec.name / f"{spec.profile}-{spec.hash}" / f"seed_{seed}")
 
 
@@ -77,19 +77,20 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
     """
     if not spec.seeds:
         raise UsageError(f"{spec.name}: seeds: at least one is needed")
-    started = time.monotonic()
-    scores, settings, weights, seconds_saved, iterations, data = {}, {}, {}, 0.0, [], {}
+    scores, settings, weights, wall_seconds, iterations, data = {}, {}, {}, 0.0, [], {}
     for seed in spec.seeds:
-        began = time.monotonic()
         experiment, saved = train(spec, seed, runs_folder=runs_folder, data_folder=data_folder, **training_options)
-        # A training that was finished earlier counts with the time it took then.
-        seconds_saved += max(0.0, saved.seconds - (time.monotonic() - began))
         iterations.append(saved.iteration)
+        started = time.monotonic()
         seed_scores, seed_settings = experiment.test(saved)
+        # A training counts with the time it took when it was run, which may have been in several parts.
+        wall_seconds += saved.seconds + saved.validation_seconds + time.monotonic() - started
+        seed_settings |= {"training_seconds": round(saved.seconds, 1)}
+        seed_settings |= {"validation_seconds": round(saved.validation_seconds, 1)}
         data = {key: str(value) for key, value in experiment.data.items()}
         for name, values in seed_scores.items():
             scores.setdefault(name, []).append(values)
-        settings |= {f"{key}_seed_{seed}": value for key, value in seed_settings.items()}
+        settings[f"seed_{seed}"] = seed_settings
         if weights_folder is not None:
             path = pathlib.Path(weights_folder) / spec.name / f"seed_{seed}.npz"
             write_weights(path, experiment.model, saved.chosen_params)
@@ -109,7 +110,7 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
         settings=settings,
         data=data,
         spec_hash=spec.hash,
-        wall_seconds=round(time.monotonic() - started + seconds_saved, 1),
+        wall_seconds=round(wall_seconds, 1),
         command=command,
         weights=weights,
         **provenance(),
@@ -136,7 +137,9 @@ def target_value(curves, answer, num_tasks, where):
     """The TargetValue of a TargetSpec: one point of a curve."""
     curve = curves.get(answer.curve)
     if curve is None or answer.step not in curve.grad_steps:
-        raise UsageError(f"{where}: there is no curve {answer.curve!r} with step {answer.step}; curves: {', '.join(curves)}")
+        raise UsageError(
+            f"{where}: there is no curve {answer.curve!r} with step {answer.step}; curves: {', '.join(curves)}"
+        )
     point = curve.grad_steps.index(answer.step)
     return TargetValue(
         mean=curve.mean[point],

@@ -8,13 +8,15 @@ from maml_tf.baselines.pretraining import JointTraining
 from maml_tf.evaluation.per_step import Evaluation
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
+from maml_tf.meta.placement import placement_for
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks import seeds
 from maml_tf.tasks.sinusoid import SinusoidTasks
-from maml_tf.training.placement import placement_for
 
 # Tasks drawn and adapted at a time.
 BLOCK = 600
+# Query points in the half of the range that holds no support point.
+HALF_QUERIES = 50
 # A task whose error exceeds this after adaptation has diverged: the largest of a sine of amplitude 5 is about 25.
 DIVERGED = 100.0
 
@@ -48,7 +50,8 @@ class SinusoidExperiment:
         self.validate = None if spec.validation is None else self._validation(spec.validation)
 
     def _validation(self, validation):
-        errors_of = error_per_step(self.spec, self.adapting, validation.shots, validation.steps)
+        tasks = SinusoidTasks(validation.shots, validation.shots, self.spec.tasks.reveal_task)
+        errors_of = error_per_step(self.spec, self.adapting, tasks, validation.steps)
         worst = float(np.finfo(np.float32).max)
 
         def score(params):
@@ -71,17 +74,23 @@ class SinusoidExperiment:
             settings["best_iteration"] = saved.best_iteration
         for name, errors in scores.items():
             settings[f"diverged_{name}"] = int((~(errors[:, -1] < DIVERGED)).sum())
+        K, num_tasks = self.spec.tasks.shots, self.spec.evaluation.tasks
+        halves = SinusoidTasks(K, HALF_QUERIES, self.spec.tasks.reveal_task, halves=True)
+        scores[f"{K}_shot_other_half"] = error_per_step(self.spec, self.adapting, halves, self.spec.evaluation.steps)(
+            saved.chosen_params,
+            seed=seeds.TEST_TASKS,
+            num_tasks=num_tasks,
+            step_size=settings.get(f"step_size_{K}_shot"),
+        )
         zeros = [tf.zeros_like(p) for p in saved.chosen_params]
-        zero_predictor = error_per_step(self.spec, self.adapting, self.spec.tasks.shots, 0)
-        scores["zero_predictor"] = zero_predictor(
-            zeros, seed=seeds.TEST_TASKS, num_tasks=self.spec.evaluation.tasks
+        scores["zero_predictor"] = error_per_step(self.spec, self.adapting, self.distribution, 0)(
+            zeros, seed=seeds.TEST_TASKS, num_tasks=num_tasks
         )
         return scores, settings
 
 
-def error_per_step(spec, learner, shots, num_steps):
-    """An Evaluation of mean squared errors on functions with K support and K query points."""
-    tasks = SinusoidTasks(shots, shots, spec.tasks.reveal_task)
+def error_per_step(spec, learner, tasks, num_steps):
+    """An Evaluation of mean squared errors."""
     block = min(BLOCK, spec.evaluation.tasks)
     return Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, block=block, jit_compile=True)
 
@@ -89,8 +98,8 @@ def error_per_step(spec, learner, shots, num_steps):
 def fine_tune(spec, learner, params):
     """Tests `params` on the fixed functions: K support points, K query points, 0 to `evaluation.steps` steps.
 
-    A tuned step size is chosen for each K by the mean squared error after the last step, on functions apart from the test
-    ones; the curve with the step size that is best after one step is reported beside it (PROTOCOL 2.1).
+    A tuned step size is chosen for each K by the mean squared error after the last step, on functions apart from the
+    test ones; the curve with the step size that is best after one step is reported beside it (PROTOCOL 2.1).
 
     Args:
         spec: an ExperimentSpec of the sinusoid.
@@ -103,7 +112,9 @@ def fine_tune(spec, learner, params):
     scores, settings = {}, {}
     grid = spec.inner.step_grid
     for shots in spec.evaluation.shots:
-        curve, errors_of = f"{shots}_shot", error_per_step(spec, learner, shots, spec.evaluation.steps)
+        curve = f"{shots}_shot"
+        tasks = SinusoidTasks(shots, shots, spec.tasks.reveal_task)  # K support and K query points
+        errors_of = error_per_step(spec, learner, tasks, spec.evaluation.steps)
 
         def test(step_size=None, seed=seeds.TEST_TASKS, errors_of=errors_of):
             return errors_of(params, seed=seed, num_tasks=spec.evaluation.tasks, step_size=step_size)

@@ -47,9 +47,31 @@ def adapt(loss_fn, params, support, step_size, num_steps, first_order=False, ada
             adapted.append(p if gradient is None else p - step_size * gradient)
         return adapted
 
-    step = tf.recompute_grad(one_step) if recompute else one_step
+    step = _recomputing(one_step) if recompute else one_step
     after_each_step = []
     for _ in range(num_steps):
         params = step(*params)
         after_each_step.append(params)
     return after_each_step
+
+
+def _recomputing(step):
+    """`step` with its intermediate values computed again when it is differentiated.
+
+    `tf.recompute_grad` cannot be used: it stops all recording inside the function, and with it the step's own gradient.
+    """
+
+    @tf.custom_gradient
+    def forgetful(*params):
+        def backward(*upstream):
+            # Bound to the upstream gradients, the second computation is not merged with the first.
+            with tf.control_dependencies(upstream):
+                again = [tf.identity(p) for p in params]
+            with tf.GradientTape() as tape:
+                tape.watch(again)
+                after = step(*again)
+            return tape.gradient(after, again, upstream, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+        return step(*params), backward
+
+    return forgetful

@@ -2,14 +2,26 @@
 
 import tensorflow as tf
 
+from maml_tf.meta.functional import functional_call
 from maml_tf.meta.inner_loop import adapt
-from maml_tf.models.functional import functional_call
-from maml_tf.tasks.base import TaskBatch
+from maml_tf.meta.placement import placement_for
 
 
 def all_but_norm_offsets(variable):
     """The authors' choice of what the inner loop moves: everything but batch norm's `beta` (PROTOCOL 1.2)."""
     return variable.name not in ("beta", "gamma")
+
+
+class AdaptedModel:
+    """A model with the parameters that were adapted to one task."""
+
+    def __init__(self, model, params):
+        self.model = model
+        self.params = params
+
+    def predict(self, x):
+        """The adapted model's output on x [n, ...]."""
+        return functional_call(self.model, self.params, tf.convert_to_tensor(x))
 
 
 class MAML:
@@ -22,9 +34,9 @@ class MAML:
         num_steps: inner gradient steps during meta-training.
         first_order: drop the second derivatives (section 5.2, "first-order approximation").
         adapts: whether the inner loop moves a Keras variable; meta-training moves all.
-        together: run the tasks as one, with a task axis in front of every parameter (for models whose layers know it, under
-            XLA), or each task by itself (any Keras model; for convolutions on a CPU the fastest form).
-            By default what the model can and the device likes.
+        together: run the tasks as one, with a task axis in front of every parameter, or each task by itself, which
+        works
+            for any Keras model. By default as is fastest for the model on this device (`placement_for`).
         tasks_per_chunk: differentiate so many tasks at a time and add up, to bound memory; all at once by default.
         recompute: recompute inner steps when differentiating instead of keeping them (see `adapt`).
     """
@@ -38,7 +50,7 @@ class MAML:
         *,
         first_order=False,
         adapts=all_but_norm_offsets,
-        together=True,
+        together=None,
         tasks_per_chunk=None,
         recompute=False,
     ):
@@ -48,7 +60,7 @@ class MAML:
         self.num_steps = num_steps
         self.first_order = first_order
         self.adaptable = [bool(adapts(variable)) for variable in model.trainable_variables]
-        self.together = together
+        self.together = placement_for(model).together if together is None else together
         self.tasks_per_chunk = tasks_per_chunk
         self.recompute = recompute
 
@@ -73,6 +85,25 @@ class MAML:
             adaptable=self.adaptable,
             recompute=self.recompute,
         )
+
+    def predict(self, params, x):
+        """The model's output on x with these parameters, in place of its own."""
+        return functional_call(self.model, params, x)
+
+    def adapt(self, x, y, num_steps=None, params=None):
+        """Adapts to one new task: `learner.adapt(x, y).predict(x_new)`.
+
+        Args:
+            x, y: the support set of the task, [N*K, ...].
+            num_steps: gradient steps; as in training by default.
+            params: theta to start from; the model's own variables by default.
+
+        Returns:
+            An AdaptedModel. The model and theta stay as they are.
+        """
+        params = self.parameters() if params is None else params
+        x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+        return AdaptedModel(self.model, [params, *self.adapted_parameters(params, x, y, num_steps)][-1])
 
     def for_every_task(self, function, params, batch):
         """Calls `function(params, support_x, support_y, query_x, query_y)` for the T tasks of a batch.
@@ -111,9 +142,9 @@ class MAML:
         chunk = self.tasks_per_chunk or T
         loss, gradients = 0.0, [tf.zeros_like(p) for p in params]
         for start in range(0, T, chunk):
-            part = TaskBatch(*(tensor[start : start + chunk] for tensor in batch))
+            part = batch.tasks(start, start + chunk)
             with tf.control_dependencies(gradients):  # one chunk after the other: that is what bounds the memory
-                part = TaskBatch(*map(tf.identity, part))
+                part = type(part)(*map(tf.identity, part))
             with tf.GradientTape() as tape:
                 tape.watch(params)
                 part_loss = tf.reduce_sum(self.task_losses(params, part)) / T

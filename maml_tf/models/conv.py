@@ -8,6 +8,7 @@ from maml_tf.models.layers import Conv2D, Dense
 
 BLOCKS = (1, 2, 3, 4)
 
+
 class OmniglotConv(keras.Model):
     """Four blocks of 3x3 convolution with stride 2 -> batch norm -> ReLU, the mean over space, a dense layer.
 

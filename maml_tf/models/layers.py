@@ -61,7 +61,7 @@ class Conv2D(keras.layers.Layer):
 
 
 def _convolve_per_task(x, kernel, stride):
-    """Convolution with one kernel a task, as gathered patches times a matrix: x [T, n, h, w, c], kernel [T, s, s, c, f]."""
+    """Convolution with a kernel for each task, as gathered patches times a matrix; x [T, n, h, w, c]."""
     T, n, height, width, channels = x.shape
     size, filters = kernel.shape[1], kernel.shape[-1]
     out_height, out_width = -(-height // stride), -(-width // stride)

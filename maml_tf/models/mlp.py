@@ -35,7 +35,8 @@ class MLP(keras.Model):
 
         self.inputs_per_example = inputs
         self.dense = [
-            Dense(units, kernel_initializer(), name=f"dense_{layer}", dtype=dtype) for layer, units in enumerate(hidden, 1)
+            Dense(units, kernel_initializer(), name=f"dense_{layer}", dtype=dtype)
+            for layer, units in enumerate(hidden, 1)
         ]
         self.norms = [tf.identity for _ in hidden]
         if batch_norm:

@@ -19,7 +19,7 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "mujoco", 
 
 @dataclasses.dataclass(frozen=True)
 class TargetValue:
-    """What was measured for one entry of targets.yaml: the mean over tasks and seeds, its 95 % half width over tasks."""
+    """What was measured for one target: the mean over tasks and seeds, its 95 % half width over tasks."""
 
     mean: float
     ci95: float
@@ -48,7 +48,7 @@ class Result:
     iterations_asked: int
     targets: dict[str, TargetValue]
     curves: dict[str, Curve]
-    settings: dict[str, float | int | str]
+    settings: dict[str, dict[str, int | float | str]]
     data: dict[str, str]
     spec_hash: str
     git_commit: str
@@ -65,7 +65,7 @@ class Result:
 
 
 def write_result(result, results_folder):
-    """Writes `<results_folder>/<spec>.json`, or `reduced/<spec>.json` for other profiles than `paper`; returns the path.
+    """Writes `<results_folder>/<spec>.json`, for other profiles than `paper` below `reduced/`; returns the path.
 
     A diverged mean is written as null, since JSON knows no infinity.
     """
@@ -122,8 +122,9 @@ def _git_commit():
         return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        # Results and weights are what a run itself rewrites: they do not make the code another one.
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)reproduce")
+        # What a run itself rewrites does not make the code another one.
+        rewritten = [f":(top,exclude){path}" for path in ("reproduce/results", "reproduce/checkpoints", "README.md")]
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *rewritten)
         return git("rev-parse", "HEAD") + ("+dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -143,7 +144,9 @@ def _hardware():
     model = platform.processor() or platform.machine()
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         model = names[0] if names else model
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     hardware = f"{model}, {cores} cores"

@@ -8,10 +8,10 @@ from maml_tf.tasks.base import TaskBatch, TaskDistribution, split, uniform
 class Episodes(TaskDistribution):
     """Draws tasks inside the compiled graph: the images lie in one uint8 tensor and a task is a gather.
 
-    For every task N classes are drawn without replacement, and of each class K + Q different images. The label of a class
-    is its place in the draw, so labels are permuted at random from task to task. The first K images of a class are
-    support, the rest query. Rotations, where asked for, are drawn per class and task and hold for all its images in that
-    task, so that two rotations of one character never meet.
+    For every task N classes are drawn without replacement, and of each class K + Q different images. The label of a
+    class is its place in the draw, so labels are permuted at random from task to task. The first K images of a class
+    are support, the rest query. Rotations, where asked for, are drawn per class and task and hold for all its images
+    in that task, so that two rotations of one character never meet.
 
     Args:
         images: uint8 [C, M, height, width, channels]: C classes of M images each.
@@ -38,7 +38,7 @@ class Episodes(TaskDistribution):
         self.rotations = rotations
 
     def sample(self, seed, num_tasks):
-        """See TaskDistribution.sample: images float32 in 0..1, [T, N*K or N*Q, height, width, channels], class by class."""
+        """See TaskDistribution.sample: images float32 in 0..1, [T, N*K or N*Q, height, width, channels] by class."""
         class_seed, image_seed, rotation_seed = split(seed, 3)
         T, N, K, Q = num_tasks, self.ways, self.shots, self.queries
         classes = _draw(class_seed, [T], self.classes, N)

@@ -81,11 +81,13 @@ def read_image_set(folder, name, verify=False):
         shape, names, checksum = manifest["shape"], tuple(manifest["class_names"]), manifest["sha256"]
         source = {key: manifest[key] for key in ("name", "origin", "sha256")}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataMissingError(f"{array_file} or its manifest is damaged ({error}); remove both, then {remedy}") from None
+        raise DataMissingError(
+            f"{array_file} or its manifest is damaged ({error}); remove both, then {remedy}"
+        ) from None
     if list(images.shape) != shape or images.dtype != np.uint8 or len(names) != shape[0]:
         raise DataMissingError(
-            f"{array_file} holds {images.dtype} {list(images.shape)}, its manifest says uint8 {shape} with {len(names)} "
-            f"classes; remove both, then {remedy}"
+            f"{array_file} holds {images.dtype} {list(images.shape)}, its manifest says uint8 {shape} with "
+            f"{len(names)} classes; remove both, then {remedy}"
         )
     if verify and file_sha256(array_file) != checksum:
         raise DataMissingError(f"{array_file} does not have the checksum in its manifest; remove both, then {remedy}")

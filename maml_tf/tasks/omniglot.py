@@ -30,8 +30,8 @@ def load_omniglot(folder):
 def split_omniglot(image_set, seed):
     """Shuffles the sorted characters, alphabets mixed, and deals them out.
 
-    The paper's "1200 characters for training" are 1100 for training and 100 for validation; 423 are left for the test. The
-    authors' own order came from an unsorted directory listing and cannot be recovered.
+    The paper's "1200 characters for training" are 1100 for training and 100 for validation; 423 are left for the test.
+    The authors' own order came from an unsorted directory listing and cannot be recovered.
 
     Args:
         image_set: an ImageSet of 1623 classes, sorted by name.

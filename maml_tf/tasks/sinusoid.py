@@ -18,28 +18,34 @@ class SinusoidTasks(TaskDistribution):
         shots: K support points.
         queries: Q query points.
         reveal_task: the oracle's inputs: (x, A, phi) in place of x.
-        support_half: "left" or "right" draws the support points from that half of the range only (Figure 2).
+        halves: support points in the right half of the range only, query points in the left half only (Figure 2:
+            can the half without points be inferred?).
     """
 
-    def __init__(self, shots, queries, reveal_task=False, support_half=None):
+    def __init__(self, shots, queries, reveal_task=False, halves=False):
         self.shots = shots
         self.queries = queries
         self.reveal_task = reveal_task
-        self.support_range = {None: INPUT, "left": (INPUT[0], 0.0), "right": (0.0, INPUT[1])}[support_half]
+        self.support_range = (0.0, INPUT[1]) if halves else INPUT
+        self.query_range = (INPUT[0], 0.0) if halves else INPUT
 
     def sample(self, seed, num_tasks):
         """See TaskDistribution.sample: inputs [T, K or Q, 1] (oracle: 3), values [T, K or Q, 1]."""
-        amplitude_seed, phase_seed, support_seed, query_seed = split(seed, 4)
-        amplitude = uniform(amplitude_seed, [num_tasks, 1, 1], *AMPLITUDE)
-        phase = uniform(phase_seed, [num_tasks, 1, 1], *PHASE)
+        amplitude, phase = self.draw_functions(seed, num_tasks)
+        support_seed, query_seed = split(seed, 4)[2:]
 
         def points(point_seed, n, bounds):
             x = uniform(point_seed, [num_tasks, n, 1], *bounds)
             return self.inputs(x, amplitude, phase), amplitude * tf.sin(x - phase)
 
         support_x, support_y = points(support_seed, self.shots, self.support_range)
-        query_x, query_y = points(query_seed, self.queries, INPUT)
+        query_x, query_y = points(query_seed, self.queries, self.query_range)
         return TaskBatch(support_x, support_y, query_x, query_y)
+
+    def draw_functions(self, seed, num_tasks):
+        """Amplitude and phase, [T, 1, 1] each, of the functions that `sample` draws from the same seed."""
+        amplitude_seed, phase_seed = split(seed, 4)[:2]
+        return uniform(amplitude_seed, [num_tasks, 1, 1], *AMPLITUDE), uniform(phase_seed, [num_tasks, 1, 1], *PHASE)
 
     def inputs(self, x, amplitude, phase):
         """What the network sees of x [T, n, 1]: x itself, or (x, A, phi) [T, n, 3] for the oracle."""

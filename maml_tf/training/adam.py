@@ -23,9 +23,7 @@ class TrainingState(NamedTuple):
     @classmethod
     def start(cls, params):
         """The state before the first iteration."""
-        return cls(
-            tf.constant(0), list(params), [tf.zeros_like(p) for p in params], [tf.zeros_like(p) for p in params]
-        )
+        return cls(tf.constant(0), list(params), [tf.zeros_like(p) for p in params], [tf.zeros_like(p) for p in params])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +44,9 @@ class Adam:
         t = tf.cast(state.iteration + 1, gradients[0].dtype)
         rate = self.learning_rate * tf.sqrt(1 - self.beta2**t) / (1 - self.beta1**t)
         first = [self.beta1 * m + (1 - self.beta1) * g for m, g in zip(state.first_moments, gradients, strict=True)]
-        second = [self.beta2 * v + (1 - self.beta2) * g * g for v, g in zip(state.second_moments, gradients, strict=True)]
+        second = [
+            self.beta2 * v + (1 - self.beta2) * g * g for v, g in zip(state.second_moments, gradients, strict=True)
+        ]
         params = [
             p - rate * m / (tf.sqrt(v) + self.epsilon) for p, m, v in zip(state.params, first, second, strict=True)
         ]

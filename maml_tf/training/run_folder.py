@@ -22,7 +22,7 @@ class Saved:
         best_score, best_iteration: that score and when it was reached.
         losses: [[iteration, mean meta-loss since the row before], ...].
         validations: [[iteration, validation score], ...].
-        seconds: wall time spent in training so far.
+        seconds, validation_seconds: wall time spent so far in the training loop and in validating.
     """
 
     state: TrainingState
@@ -32,6 +32,7 @@ class Saved:
     losses: list = dataclasses.field(default_factory=list)
     validations: list = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    validation_seconds: float = 0.0
 
     @property
     def iteration(self):
@@ -57,7 +58,7 @@ class RunFolder:
 
     def write(self, saved):
         """Replaces the saved state as a whole."""
-        arrays = {"iteration": np.int32(saved.iteration), "seconds": np.float64(saved.seconds)}
+        arrays = {"iteration": np.int32(saved.iteration), "seconds": [saved.seconds, saved.validation_seconds]}
         arrays |= {"losses": np.reshape(saved.losses, [-1, 2]), "validations": np.reshape(saved.validations, [-1, 2])}
         lists = {"params": saved.state.params, "first": saved.state.first_moments, "second": saved.state.second_moments}
         if saved.best_params is not None:
@@ -72,21 +73,23 @@ class RunFolder:
         """The Saved state; UsageError when the file is not one."""
         try:
             with np.load(self.state_file) as archive:
-                arrays = dict(archive)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise UsageError(f"{self.state_file}: not a saved training ({error}); remove it to start afresh") from None
+                return _saved_from(dict(archive))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise UsageError(f"{self.state_file}: not a saved training ({error}); --restart begins anew") from None
 
-        def tensors(name):
-            count = sum(key.startswith(f"{name}_") and key.removeprefix(f"{name}_").isdigit() for key in arrays)
-            return [tf.constant(arrays[f"{name}_{index}"]) for index in range(count)]
 
-        state = TrainingState(tf.constant(arrays["iteration"]), tensors("params"), tensors("first"), tensors("second"))
-        saved = Saved(state, seconds=float(arrays["seconds"]))
-        saved.losses, saved.validations = arrays["losses"].tolist(), arrays["validations"].tolist()
-        if "best_score" in arrays:
-            saved.best_params = tensors("best")
-            saved.best_score, saved.best_iteration = float(arrays["best_score"]), int(arrays["best_iteration"])
-        return saved
+def _saved_from(arrays):
+    def tensors(name):
+        count = sum(key.startswith(f"{name}_") and key.removeprefix(f"{name}_").isdigit() for key in arrays)
+        return [tf.constant(arrays[f"{name}_{index}"]) for index in range(count)]
+
+    saved = Saved(TrainingState(tf.constant(arrays["iteration"]), *map(tensors, ("params", "first", "second"))))
+    saved.losses, saved.validations = arrays["losses"].tolist(), arrays["validations"].tolist()
+    saved.seconds, saved.validation_seconds = arrays["seconds"].tolist()
+    if "best_score" in arrays:
+        saved.best_params = tensors("best")
+        saved.best_score, saved.best_iteration = float(arrays["best_score"]), int(arrays["best_iteration"])
+    return saved
 
 
 def write_weights(path, model, params):

@@ -85,19 +85,21 @@ def meta_train(
                 raise FloatingPointError(f"{label}: the meta-loss is {loss} between iterations {before} and {stop}")
             saved.state = state
             saved.losses.append([stop, loss])
+            saved.seconds += time.monotonic() - started
             tf.summary.scalar("meta_loss", loss, step=stop)
             shown = {"loss": loss}
 
             validated = validate is not None and (stop % validate_every == 0 or stop == meta.iterations)
             if validated:
+                started = time.monotonic()
                 score = float(validate(state.params))
                 saved.validations.append([stop, score])
                 tf.summary.scalar("validation_score", score, step=stop)
                 if saved.best_params is None or score > saved.best_score:
                     saved.best_params, saved.best_score, saved.best_iteration = state.params, score, stop
+                saved.validation_seconds += time.monotonic() - started
             if saved.validations:
                 shown |= {"validation": saved.validations[-1][1], "best": saved.best_score}
-            saved.seconds += time.monotonic() - started
             if validated or stop == meta.iterations or time.monotonic() - last_save > SECONDS_BETWEEN_SAVES:
                 run_folder.write(saved)
                 last_save = time.monotonic()

@@ -21,7 +21,9 @@ def placement_for(model):
     """
     if not getattr(model, "takes_task_axis", False):
         return Placement(together=False, jit_compile=False)
-    has_convolutions = any(variable.shape.rank == 4 for variable in map(tf.convert_to_tensor, model.trainable_variables))
+    has_convolutions = any(
+        variable.shape.rank == 4 for variable in map(tf.convert_to_tensor, model.trainable_variables)
+    )
     if has_convolutions and not tf.config.list_physical_devices("GPU"):
         return Placement(together=False, jit_compile=False)
     return Placement(together=True, jit_compile=True)

@@ -1,0 +1,184 @@
+"""The paper's statements that are no single number, each judged by a small function of what was measured."""
+
+import itertools
+import math
+
+
+class NotRunError(LookupError):
+    """A value that a claim needs was not measured at paper scale."""
+
+
+class Evidence:
+    """What was measured at paper scale: values by target id, curves by spec and name."""
+
+    def __init__(self, values, results):
+        self.values = values
+        self.results = results
+
+    def value(self, target_id):
+        """The measured mean of a target."""
+        if target_id not in self.values:
+            raise NotRunError(target_id)
+        return self.values[target_id]
+
+    def curve(self, spec, name):
+        """The mean after 0, 1, ... gradient steps of a result's curve."""
+        result = self.results.get(spec)
+        if result is None or not result.counts or name not in result.curves:
+            raise NotRunError(f"{spec} {name}")
+        return result.curves[name].mean
+
+
+def judge(claim_id, evidence):
+    """Whether a claim holds (None: something was not run, or it is for the reader only), and an explanation."""
+    try:
+        return CLAIMS[claim_id](evidence)
+    except NotRunError as missing:
+        return None, f"not run: {missing}"
+
+
+def _decreasing(values):
+    return all(math.isfinite(a) and a > b for a, b in itertools.pairwise(values))
+
+
+def _shown(values):
+    return " > ".join(f"{value:.3g}" for value in values)
+
+
+def _order_table2(evidence):
+    methods = ("multitask_l2_reg", "multitask_no_reg", "multitask_reg_to_mean", "pretrained", "maml")
+    rows = {step: [evidence.value(f"sinusoid_5shot_{m}_step{step}") for m in methods] for step in (1, 5, 10)}
+    explanation = "; ".join(f"step {step}: " + ", ".join(f"{v:.3g}" for v in row) for step, row in rows.items())
+    return all(map(_decreasing, rows.values())), f"L2, none, to mean, pretrained, MAML at {explanation}"
+
+
+def _keeps_improving(evidence):
+    curves = {K: evidence.curve("sinusoid_maml", f"{K}_shot") for K in (5, 10, 20)}
+    points = {K: [curve[step] for step in (1, 5, 10)] for K, curve in curves.items()}
+    return all(map(_decreasing, points.values())), "; ".join(f"K = {K}: {_shown(p)}" for K, p in points.items())
+
+
+def _maml_below_pretrained(evidence):
+    gaps = []
+    for K in (5, 10, 20):
+        maml, pretrained = (evidence.curve(f"sinusoid_{arm}", f"{K}_shot") for arm in ("maml", "pretrained"))
+        gaps.append(min(p - m for m, p in zip(maml[1:], pretrained[1:], strict=True)))
+    return min(gaps) > 0, "smallest distance for K = 5, 10, 20: " + ", ".join(f"{gap:.3g}" for gap in gaps)
+
+
+def _more_shots_help(evidence):
+    curves = [evidence.curve("sinusoid_maml", f"{K}_shot")[1:] for K in (5, 10, 20)]
+    final = ", ".join(f"{curve[-1]:.3g}" for curve in curves)
+    return all(_decreasing(step) for step in zip(*curves, strict=True)), f"after the last step, K = 5, 10, 20: {final}"
+
+
+def _oracle_lowest(evidence):
+    gaps = []
+    for K in (5, 10, 20):
+        maml, oracle = (evidence.curve(f"sinusoid_{arm}", f"{K}_shot") for arm in ("maml", "oracle"))
+        gaps.append(min(m - o for m, o in zip(maml, oracle, strict=True)))
+    return min(gaps) > 0, "smallest distance for K = 5, 10, 20: " + ", ".join(f"{gap:.3g}" for gap in gaps)
+
+
+def _other_half(evidence):
+    maml, pretrained = (evidence.curve(f"sinusoid_{arm}", "10_shot_other_half")[-1] for arm in ("maml", "pretrained"))
+    zero = evidence.curve("sinusoid_pretrained", "zero_predictor")[0]
+    explanation = (
+        f"error there after the last step: MAML {maml:.3g}, pretrained {pretrained:.3g}, predicting zero {zero:.3g}"
+    )
+    return maml < min(pretrained, zero), explanation
+
+
+def _first_order_close(evidence):
+    gaps = {}
+    for shots in (1, 5):
+        cell = f"miniimagenet_5way_{shots}shot_maml"
+        gaps[shots] = evidence.value(cell) - evidence.value(f"{cell}_first_order")
+    explanation = ", ".join(f"{shots}-shot {gap:+.2f}" for shots, gap in gaps.items())
+    return all(abs(gap) <= 2.0 for gap in gaps.values()), f"second minus first order, points: {explanation}"
+
+
+def _order_point(evidence):
+    maml = [evidence.value(f"rl_2d_navigation_maml_step{step}") for step in (0, 1, 2)]
+    pretrained, random = (evidence.value(f"rl_2d_navigation_{arm}_step1") for arm in ("pretrained", "random"))
+    oracle = evidence.value("rl_2d_navigation_oracle")
+    holds = maml[1] > pretrained > random and oracle > max(maml) and maml[0] < maml[1] < maml[2]
+    return holds, (
+        f"step 1: MAML {maml[1]:.3g}, pretrained {pretrained:.3g}, random {random:.3g}; "
+        f"MAML at step 2 {maml[2]:.3g}; oracle {oracle:.3g}"
+    )
+
+
+LOCOMOTION = (
+    "rl_half_cheetah_goal_velocity",
+    "rl_half_cheetah_forward_backward",
+    "rl_ant_goal_velocity",
+    "rl_ant_forward_backward",
+)
+
+
+def _order_locomotion(evidence):
+    broken = []
+    for task in LOCOMOTION:
+        oracle = evidence.value(f"{task}_oracle")
+        for step in (1, 2, 3):
+            maml, pretrained, random = (
+                evidence.value(f"{task}_{arm}_step{step}") for arm in ("maml", "pretrained", "random")
+            )
+            if not (maml > pretrained and maml > random and oracle >= maml):
+                broken.append(f"{task} step {step}")
+    return not broken, "broken at " + ", ".join(broken) if broken else "at every task and step"
+
+
+def _pretrain_worse_than_random(evidence):
+    gaps = {}
+    for task in ("rl_half_cheetah_forward_backward", "rl_ant_forward_backward"):
+        for step in (1, 2, 3):
+            pretrained, random = (evidence.value(f"{task}_{arm}_step{step}") for arm in ("pretrained", "random"))
+            gaps[f"{task} step {step}"] = random - pretrained
+    return min(gaps.values()) > 0, ", ".join(f"{name} {gap:.3g}" for name, gap in gaps.items())
+
+
+def _random_below(task, bound):
+    def judge_bound(evidence):
+        returns = [evidence.value(f"{task}_random_step{step}") for step in (0, 1, 2, 3)]
+        return max(returns) < bound, f"highest return {max(returns):.4g}"
+
+    return judge_bound
+
+
+def _context_below_maml(evidence):
+    pairs = [
+        (
+            evidence.value(f"omniglot_5way_{shots}shot_context_vector"),
+            evidence.value(f"omniglot_5way_{shots}shot_conv_maml"),
+        )
+        for shots in (1, 5)
+    ]
+    task = "rl_half_cheetah_forward_backward"
+    for step in (1, 2, 3):
+        pairs.append((evidence.value(f"{task}_context_vector_step{step}"), evidence.value(f"{task}_maml_step{step}")))
+    return all(c < m for c, m in pairs), "context against MAML: " + ", ".join(f"{c:.4g} / {m:.4g}" for c, m in pairs)
+
+
+def _first_order_speed(evidence):
+    saving = evidence.value("miniimagenet_first_order_compute_saving")
+    return None, f"first order saves {saving:.0%} of the network computation (for the reader; depends on the hardware)"
+
+
+CLAIMS = {
+    "paper_bound_cheetah_velocity_random": _random_below("rl_half_cheetah_goal_velocity", -200),
+    "paper_bound_ant_velocity_random": _random_below("rl_ant_goal_velocity", -25),
+    "order_point": _order_point,
+    "order_locomotion": _order_locomotion,
+    "pretrain_worse_than_random": _pretrain_worse_than_random,
+    "first_order_close": _first_order_close,
+    "first_order_speed": _first_order_speed,
+    "order_table2": _order_table2,
+    "sinusoid_keeps_improving": _keeps_improving,
+    "context_below_maml": _context_below_maml,
+    "sinusoid_other_half": _other_half,
+    "sinusoid_maml_below_pretrained": _maml_below_pretrained,
+    "sinusoid_more_shots_help": _more_shots_help,
+    "sinusoid_oracle_lowest": _oracle_lowest,
+}

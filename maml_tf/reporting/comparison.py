@@ -1,0 +1,173 @@
+"""Ours against the paper's: a verdict for every target and claim, and the gate that a build fails by."""
+
+import dataclasses
+import math
+import pathlib
+import re
+
+import yaml
+
+from maml_tf.config import from_mapping
+from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, EXIT_WITHIN_TOLERANCE, UsageError
+from maml_tf.reporting.claims import Evidence, judge
+from maml_tf.reporting.results import TargetValue
+
+PASS, BETTER, MISS = "pass", "better", "miss"
+REDUCED, DIAGNOSTIC, NOT_RUN, CITATION = "reduced", "not judged", "not run", "citation"
+GAP_CLOSED = re.compile(r"(?P<task>.+)_gap_closed_step(?P<step>\d+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownMiss:
+    """A miss that was looked into and could not be mended (reproduce/known_misses.yaml)."""
+
+    id: str
+    cause: str
+    tried: str
+    since: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One target or claim: the paper's value, ours, the verdict.
+
+    Attributes:
+        target: the Target or Claim.
+        ours: TargetValue, or None.
+        result: the Result that `ours` comes from, or None (claims, derived values).
+        verdict: PASS, BETTER, MISS, REDUCED, DIAGNOSTIC, NOT_RUN or CITATION.
+        detail: for the reader: seeds inside the tolerance, iterations done, a claim's numbers.
+        known_miss: the KnownMiss listed under this id, or None.
+    """
+
+    target: object
+    ours: TargetValue | None
+    result: object
+    verdict: str
+    detail: str = ""
+    known_miss: KnownMiss | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """All rows, targets first."""
+
+    rows: tuple[Row, ...]
+    claims: tuple[Row, ...]
+
+    def gate(self):
+        """The exit code, and why: every miss that is not listed fails, and every listed one that holds again.
+
+        Returns:
+            (0 or 1, list of messages)
+        """
+        messages = []
+        for row in (*self.rows, *self.claims):
+            if row.verdict == MISS and row.known_miss is None:
+                messages.append(
+                    f"{row.target.id}: outside its tolerance and not in the list of known misses. {row.detail}"
+                )
+            if row.verdict in (PASS, BETTER) and row.known_miss is not None:
+                messages.append(f"{row.target.id}: holds again; take it from the list of known misses")
+        return (EXIT_OUTSIDE_TOLERANCE if messages else EXIT_WITHIN_TOLERANCE), messages
+
+
+def compare(targets, results, known_misses=()):
+    """Judges every target and claim.
+
+    Args:
+        targets: Targets.
+        results: {spec name: Result}.
+        known_misses: KnownMiss entries.
+
+    Returns:
+        A Comparison.
+    """
+    measured = _measured(targets, results)
+    known = {miss.id: miss for miss in known_misses}
+    rows = tuple(_target_row(target, *measured.get(target.id, (None, None)), known) for target in targets.entries)
+    counted = {id_: value.mean for id_, (value, result) in measured.items() if result is None or result.counts}
+    evidence = Evidence(counted, results)
+    return Comparison(rows, tuple(_claim_row(claim, evidence, known) for claim in targets.claims))
+
+
+def read_known_misses(path, targets):
+    """Reads the list of known misses; UsageError names a wrong key or an id that is no target and no claim."""
+    path = pathlib.Path(path)
+    try:
+        items = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(items, list):
+        raise UsageError(f"{path}: a list of entries with the keys id, cause, tried, since is expected")
+    known = [from_mapping(KnownMiss, item, path, f"[{index}]") for index, item in enumerate(items)]
+    ids = {target.id for target in (*targets.entries, *targets.claims)}
+    for miss in known:
+        if miss.id not in ids:
+            raise UsageError(f"{path}: {miss.id}: targets.yaml has no such id")
+    return known
+
+
+def _measured(targets, results):
+    """{target id: (TargetValue, Result or None)} of everything measured, duplicates and derived values included."""
+    measured = {id_: (value, result) for result in reversed(results.values()) for id_, value in result.targets.items()}
+    known = {target.id for target in targets.entries}
+    for id_, (_, result) in measured.items():
+        if id_ not in known:
+            raise UsageError(f"result of {result.spec}: targets: {id_!r} is no id of targets.yaml")
+    for target in targets.entries:
+        if target.duplicate_of in measured:
+            measured.setdefault(target.id, measured[target.duplicate_of])
+    for target in targets.entries:
+        if match := GAP_CLOSED.fullmatch(target.id):
+            derived = _gap_closed(measured, match["task"], match["step"])
+            if derived is not None:
+                measured[target.id] = (derived, None)
+    return measured
+
+
+def _gap_closed(measured, task, step):
+    """(maml_s - maml_0) / (oracle - maml_0), from our own arms, where all of them count."""
+    parts = [measured.get(f"{task}_{name}") for name in (f"maml_step{step}", "maml_step0", "oracle")]
+    if any(part is None or not part[1].counts for part in parts):
+        return None
+    after, before, oracle = (part[0] for part in parts)
+    share = (after.mean - before.mean) / (oracle.mean - before.mean)
+    return TargetValue(mean=share, ci95=math.nan, n_tasks=after.n_tasks, per_seed=(share,))
+
+
+def _target_row(target, ours, result, known):
+    known_miss = known.get(target.id)
+    if not target.reproduce:
+        return Row(target, None, None, CITATION)
+    if ours is None:
+        return Row(target, None, None, NOT_RUN, known_miss=known_miss)
+    if result is not None and not result.counts:
+        detail = f"{result.profile}: {result.iterations_done} of {result.iterations_asked} iterations"
+        return Row(target, ours, result, REDUCED, detail, known_miss)
+    if not target.gated:
+        return Row(target, ours, result, DIAGNOSTIC, known_miss=known_miss)
+    inside = sum(verdict_of(target, mean) != MISS for mean in ours.per_seed)
+    detail = f"{inside} of {len(ours.per_seed)} seeds inside"
+    return Row(target, ours, result, verdict_of(target, ours.mean), detail, known_miss)
+
+
+def verdict_of(target, mean):
+    """PASS, BETTER or MISS of a measured mean against a gated target (rules: head of targets.yaml)."""
+    difference = mean - target.paper_mean
+    # The bounds themselves are inside; a billionth absorbs the rounding of decimal numbers.
+    if abs(difference) <= target.half_width + 1e-9:
+        return PASS
+    good_side = (difference > 0) == (target.direction == "higher") and math.isfinite(mean)
+    if target.tolerance.rule == "two_sided_or_better" and target.direction != "exact" and good_side:
+        return BETTER
+    return MISS
+
+
+def _claim_row(claim, evidence, known):
+    holds, explanation = judge(claim.id, evidence)
+    if holds is None:
+        verdict = NOT_RUN if explanation.startswith("not run") else DIAGNOSTIC
+    else:
+        verdict = PASS if holds else MISS
+    return Row(claim, None, None, verdict, explanation, known.get(claim.id))

@@ -1,0 +1,92 @@
+"""The paper's figures, drawn from measured curves and predictions."""
+
+import math
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from maml_tf.files import written_whole
+
+# One colour a method, in every figure.
+COLOURS = {"maml": "#1b7837", "pretrained": "#2166ac", "oracle": "#7f7f7f"}
+LABELS = {"maml": "MAML", "pretrained": "pretrained", "oracle": "oracle"}
+STYLES = {0: ":", 1: "--", 10: "-"}
+
+
+def save(figure, path):
+    """Writes a figure as PNG, whole or not at all, and closes it."""
+    with written_whole(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=130, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+
+
+def learning_curves(panels, paper_points=()):
+    """Figures 3 and 6: error after each gradient step, a panel for each K.
+
+    Args:
+        panels: {K: {method: Curve}}.
+        paper_points: (K, method, step, value) of the paper's known points, drawn as crosses.
+
+    Returns:
+        A matplotlib figure.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(1.5 + 3.5 * len(panels), 3.6), sharey=True, squeeze=False)
+    for axis, (K, curves) in zip(axes[0], panels.items(), strict=True):
+        for method, curve in curves.items():
+            colour = COLOURS[method]
+            for values in curve.per_seed:
+                axis.plot(curve.grad_steps, values, color=colour, linewidth=0.7, alpha=0.5)
+            axis.plot(curve.grad_steps, curve.mean, color=colour, linewidth=2, label=LABELS[method])
+            low, high = zip(*((m - c, m + c) for m, c in zip(curve.mean, curve.ci95, strict=True)), strict=True)
+            axis.fill_between(curve.grad_steps, low, high, color=colour, alpha=0.15, linewidth=0)
+        for method, points in _by_method(paper_points, K).items():
+            axis.plot(
+                *zip(*points, strict=True), "x", color=COLOURS[method], markersize=8, label=f"paper, {LABELS[method]}"
+            )
+        axis.set_title(f"K = {K}")
+        axis.set_xlabel("gradient steps")
+        axis.set_xlim(0, max(curves["maml"].grad_steps))
+        axis.set_ylim(-0.1, 3.6)
+        axis.grid(alpha=0.25)
+    axes[0][0].set_ylabel("mean squared error")
+    axes[0][-1].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _by_method(points, K):
+    grouped = {}
+    for shots, method, step, value in points:
+        if shots == K and math.isfinite(value):
+            grouped.setdefault(method, []).append((step, value))
+    return grouped
+
+
+def adaptation(rows):
+    """Figures 2 and 7: functions before and after adaptation, MAML left, pretrained right.
+
+    Args:
+        rows: list of {"title": str, "x": [n], "truth": [n], "support": (x, y), "predictions": {method: {step: [n]}},
+            "step_sizes": {method: alpha}}.
+
+    Returns:
+        A matplotlib figure.
+    """
+    methods = ("maml", "pretrained")
+    figure, axes = plt.subplots(len(rows), 2, figsize=(9, 2.5 * len(rows)), sharex=True, squeeze=False)
+    for row, pair in zip(rows, axes, strict=True):
+        for method, axis in zip(methods, pair, strict=True):
+            axis.plot(row["x"], row["truth"], color="#b2182b", linewidth=1.5, label="ground truth")
+            for step, values in row["predictions"][method].items():
+                label = "before adapting" if step == 0 else f"{step} gradient step{'s' if step > 1 else ''}"
+                axis.plot(row["x"], values, STYLES[step], color=COLOURS[method], linewidth=1.4, label=label)
+            axis.plot(*row["support"], "^", color="#762a83", markersize=7, label="the K points")
+            axis.set_title(f"{LABELS[method]}, {row['title']}, step size {row['step_sizes'][method]:g}", fontsize=9)
+            bound = 1.35 * max(abs(row["truth"]).max(), 1)
+            axis.set_ylim(-bound, bound)
+            axis.set_xlim(row["x"][0], row["x"][-1])
+    for axis in axes[0]:
+        axis.legend(frameon=False, fontsize=7, loc="upper right", ncols=2)
+    figure.tight_layout()
+    return figure

@@ -1,0 +1,111 @@
+"""The comparison as text, Markdown and JSON."""
+
+import collections
+import math
+
+from maml_tf.reporting.comparison import MISS, NOT_RUN
+
+HEADERS = ("where", "what", "paper", "ours", "seeds", "verdict")
+
+
+def text_table(comparison, skip=()):
+    """A table for the terminal, grouped by the paper's tables and figures, without the verdicts in `skip`."""
+    rows = [_cells(row) for row in comparison.rows if row.verdict not in skip]
+    widths = [max(map(len, column)) for column in zip(HEADERS, *rows, strict=True)]
+
+    def line(cells):
+        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+    lines = [line(HEADERS), line(["-" * width for width in widths])]
+    previous = None
+    for cells in rows:
+        shown = ("" if cells[0] == previous else cells[0], *cells[1:])
+        previous = cells[0]
+        lines.append(line(shown))
+    lines.append("")
+    for row in comparison.claims:
+        if row.verdict not in skip:
+            lines.append(f"claim {row.target.id}: {_verdict(row)}. {row.target.claim} ({row.detail})")
+    return "\n".join(lines)
+
+
+def markdown_table(comparison, skip=()):
+    """The same as Markdown."""
+    lines = ["| " + " | ".join(HEADERS) + " |", "|---" * len(HEADERS) + "|"]
+    lines += ["| " + " | ".join(_cells(row)) + " |" for row in comparison.rows if row.verdict not in skip]
+    claims = [row for row in comparison.claims if row.verdict not in skip]
+    if claims:
+        lines += ["", "| claim of the paper | measured | verdict |", "|---|---|---|"]
+        lines += [f"| {row.target.claim} ({row.target.source}) | {row.detail} | {_verdict(row)} |" for row in claims]
+    misses = [row for row in (*comparison.rows, *comparison.claims) if row.verdict == MISS and row.known_miss]
+    if misses:
+        lines += ["", "Known misses:", ""]
+        lines += [f"* **{m.target.id}**: {m.known_miss.cause} Tried: {m.known_miss.tried}" for m in misses]
+    return "\n".join(lines) + "\n"
+
+
+def summary(comparison):
+    """How many rows have which verdict, in one line."""
+    counts = collections.Counter(row.verdict for row in (*comparison.rows, *comparison.claims))
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+
+
+def as_json(comparison):
+    """The comparison as plain data, without anything that changes from one run to the next."""
+    return {
+        "targets": [
+            {
+                "id": row.target.id,
+                "paper_mean": row.target.paper_mean,
+                "paper_ci95": row.target.paper_ci95,
+                "ours_mean": _number(row.ours and row.ours.mean),
+                "ours_ci95": _number(row.ours and row.ours.ci95),
+                "per_seed": [_number(value) for value in row.ours.per_seed] if row.ours else [],
+                "profile": row.result.profile if row.result else None,
+                "verdict": row.verdict,
+                "detail": row.detail,
+                "known_miss": row.known_miss is not None,
+            }
+            for row in comparison.rows
+        ],
+        "claims": [
+            {
+                "id": row.target.id,
+                "verdict": row.verdict,
+                "detail": row.detail,
+                "known_miss": row.known_miss is not None,
+            }
+            for row in comparison.claims
+        ],
+    }
+
+
+def _cells(row):
+    target = row.target
+    step = f", {target.grad_step} steps" if isinstance(target.grad_step, int) else ""
+    setting = target.setting
+    size = f"{setting['ways']}-way " if "ways" in setting else ""
+    size += f"{setting['shots']}-shot " if "shots" in setting else ""
+    what = f"{target.experiment} {size}{target.method}{step}"
+    ours = _value(row.ours.mean, row.ours.ci95) if row.ours else "—"
+    seeds = str(len(row.ours.per_seed)) if row.ours else "—"
+    return (target.where, what, _value(target.paper_mean, target.paper_ci95), ours, seeds, _verdict(row))
+
+
+def _verdict(row):
+    if row.verdict == MISS:
+        return "**MISS** (known)" if row.known_miss else "**MISS**"
+    return f"{row.verdict} ({row.detail})" if row.detail and row.verdict != NOT_RUN and row.ours else row.verdict
+
+
+def _value(mean, ci95):
+    if mean is None:
+        return "—"
+    if not math.isfinite(mean):
+        return "diverged"
+    shown = f"{mean:.4g}"
+    return f"{shown} ± {ci95:.2g}" if ci95 is not None and math.isfinite(ci95) else shown
+
+
+def _number(value):
+    return value if value is not None and math.isfinite(value) else None

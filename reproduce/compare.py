@@ -1,0 +1,113 @@
+"""Compares everything measured with the paper: `make compare`. Exit code 0 within tolerance, 1 outside."""
+
+import argparse
+import json
+import pathlib
+import sys
+
+from common import HERE, RESULTS, ROOT, exit_codes
+
+from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, UsageError
+from maml_tf.files import written_whole
+from maml_tf.reporting.comparison import CITATION, MISS, NOT_RUN, REDUCED, Comparison, compare, read_known_misses
+from maml_tf.reporting.results import read_results
+from maml_tf.reporting.tables import as_json, markdown_table, summary, text_table
+from maml_tf.reporting.targets import read_targets
+
+README_START, README_END = "<!-- comparison:start -->", "<!-- comparison:end -->"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--only", nargs="+", metavar="ID", help="targets and claims whose id begins so; they must have been run"
+    )
+    parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
+    parser.add_argument("--targets", type=pathlib.Path, default=HERE / "targets.yaml")
+    parser.add_argument("--known-misses", type=pathlib.Path, default=HERE / "known_misses.yaml")
+    parser.add_argument("--update-readme", action="store_true", help="rewrite the table in README.md")
+    arguments = parser.parse_args()
+    targets = read_targets(arguments.targets)
+    known_misses = read_known_misses(arguments.known_misses, targets)
+    comparison = compare(targets, read_results(arguments.results), known_misses)
+    if arguments.only:
+        return print_and_judge(selected(comparison, arguments.only), must_be_run=True)
+    with written_whole(arguments.results / "comparison.md") as file:
+        file.write(markdown_table(comparison))
+    with written_whole(arguments.results / "comparison.json") as file:
+        json.dump(as_json(comparison), file, indent=1)
+        file.write("\n")
+    if arguments.update_readme:
+        update_readme(comparison)
+    return print_and_judge(comparison)
+
+
+def compare_only(prefixes):
+    """Prints the comparison of some targets and claims after a training; returns the exit code."""
+    targets = read_targets(HERE / "targets.yaml")
+    comparison = compare(targets, read_results(RESULTS), read_known_misses(HERE / "known_misses.yaml", targets))
+    return print_and_judge(selected(comparison, prefixes))
+
+
+def paper_points(experiment, panels):
+    """The paper's known points for a figure with a panel for each K: (K, method, gradient steps, value)."""
+    return [
+        (target.setting["shots"], target.method, target.grad_step, target.paper_mean)
+        for target in read_targets(HERE / "targets.yaml").entries
+        if target.experiment == experiment
+        and target.method in ("maml", "pretrained", "oracle")
+        and target.setting.get("shots") in panels
+        and target.paper_mean is not None
+    ]
+
+
+def selected(comparison, prefixes):
+    """The rows whose id begins with one of `prefixes`; UsageError when a prefix fits none."""
+
+    def fits(row):
+        return row.target.id.startswith(tuple(prefixes))
+
+    ids = [row.target.id for row in (*comparison.rows, *comparison.claims)]
+    for prefix in prefixes:
+        if not any(id_.startswith(prefix) for id_ in ids):
+            raise UsageError(f"--only {prefix}: no id of targets.yaml begins so")
+    return Comparison(tuple(filter(fits, comparison.rows)), tuple(filter(fits, comparison.claims)))
+
+
+def print_and_judge(comparison, must_be_run=False):
+    """Prints table, misses and counts; returns the gate's exit code."""
+    print(text_table(comparison, skip=() if must_be_run else (NOT_RUN, CITATION)))
+    print()
+    for row in (*comparison.rows, *comparison.claims):
+        if row.verdict == MISS and row.known_miss:
+            print(f"MISS (known since {row.known_miss.since}): {row.target.id}: {row.known_miss.cause}")
+    code, messages = comparison.gate()
+    if must_be_run:
+        for row in comparison.rows:
+            if row.verdict in (NOT_RUN, REDUCED) and row.target.gated:
+                messages.append(
+                    f"{row.target.id}: there is no paper-scale result to judge ({row.detail or row.verdict})"
+                )
+                code = EXIT_OUTSIDE_TOLERANCE
+    for message in messages:
+        print(f"FAIL: {message}")
+    print(summary(comparison))
+    return code
+
+
+def update_readme(comparison):
+    """Puts the table of everything that was run between the markers in README.md."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    if text.count(README_START) != 1 or text.count(README_END) != 1:
+        raise UsageError(f"{path}: the markers {README_START} and {README_END} must stand in it once each")
+    before, rest = text.split(README_START)
+    after = rest.split(README_END)[1]
+    table = markdown_table(comparison, skip=(NOT_RUN, CITATION))
+    with written_whole(path) as file:
+        file.write(f"{before}{README_START}\n{table}{README_END}{after}")
+
+
+if __name__ == "__main__":
+    with exit_codes():
+        sys.exit(main())

@@ -1,0 +1,67 @@
+"""`adapt` on problems with a closed form, and its errors."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.meta.inner_loop import adapt
+
+A = np.array([[2.0, 0.3], [0.3, 1.0]])
+CENTRE = np.array([1.0, -2.0])
+QUERY_CENTRE = np.array([0.5, 0.0])
+ALPHA = 0.1
+
+
+def quadratic(params, centre):
+    """1/2 (theta - c)' A (theta - c)."""
+    distance = params[0] - centre
+    return 0.5 * tf.tensordot(distance, tf.linalg.matvec(A, distance), 1)
+
+
+@pytest.mark.parametrize("num_steps", [0, 1, 3])
+@pytest.mark.parametrize("first_order", [False, True])
+def test_quadratic_task_has_its_closed_form(num_steps, first_order):
+    theta = tf.constant([0.7, 0.2], tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(theta)
+        steps = adapt(quadratic, [theta], CENTRE, ALPHA, num_steps, first_order=first_order)
+        query_loss = quadratic([[theta], *steps][-1], QUERY_CENTRE)
+    contraction = np.linalg.matrix_power(np.eye(2) - ALPHA * A, num_steps)
+    after = CENTRE + contraction @ (theta.numpy() - CENTRE)
+    query_gradient = A @ (after - QUERY_CENTRE)
+    expected = query_gradient if first_order else contraction.T @ query_gradient
+    assert len(steps) == num_steps
+    np.testing.assert_allclose([[theta], *steps][-1][0], after, rtol=1e-13)
+    np.testing.assert_allclose(tape.gradient(query_loss, theta), expected, rtol=1e-13)
+
+
+def test_what_is_not_adaptable_stays_but_is_meta_trained():
+    moving, fixed = tf.constant([1.0]), tf.constant([2.0])
+
+    def loss(params, support):
+        return tf.reduce_sum(tf.square(params[0] * params[1] - support))
+
+    with tf.GradientTape() as tape:
+        tape.watch([moving, fixed])
+        after = adapt(loss, [moving, fixed], 1.0, 0.1, 2, adaptable=[True, False])[-1]
+        outer = loss(after, 3.0)
+    assert after[1] is fixed
+    assert not np.allclose(after[0], moving)
+    assert tape.gradient(outer, fixed) is not None
+
+
+def test_a_parameter_outside_the_loss_is_an_error_that_says_which():
+    with pytest.raises(ValueError, match=r"parameter 1 of shape \(3,\).*takes no part in the loss"):
+        adapt(lambda params, _: tf.reduce_sum(params[0] ** 2), [tf.ones(2), tf.ones(3)], None, 0.1, 1)
+
+
+def test_a_task_axis_gives_every_task_its_own_gradient():
+    theta = tf.constant([[1.0], [2.0], [4.0]])
+    after = adapt(
+        lambda params, c: tf.reduce_sum((params[0] - c) ** 2, axis=1),
+        [theta],
+        tf.constant([[0.0], [1.0], [2.0]]),
+        0.25,
+        1,
+    )
+    np.testing.assert_allclose(after[0][0], [[0.5], [1.5], [3.0]])

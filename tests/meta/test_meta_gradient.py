@@ -1,0 +1,91 @@
+"""The meta-gradient against a hand-written reference and finite differences."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from reference import numpy_maml
+
+from maml_tf.meta.losses import mean_squared_error
+from maml_tf.meta.maml import MAML
+from maml_tf.models.mlp import MLP
+from maml_tf.tasks.base import TaskBatch
+
+STEP_SIZE = 0.05
+FORMS = {
+    "together": {"together": True},
+    "one by one": {"together": False},
+    "together in chunks": {"together": True, "tasks_per_chunk": 2},
+    "one by one in chunks": {"together": False, "tasks_per_chunk": 1},
+    "together, recomputing": {"together": True, "recompute": True},
+    "one by one, recomputing": {"together": False, "recompute": True},
+}
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """A small float64 network with weights of ordinary size, and four tasks of 6 support and 5 query points."""
+    rng = np.random.default_rng(0)
+    model = MLP(2, (7, 6), 1, dtype="float64")
+    params = [rng.normal(size=tuple(v.shape)) / 1.5 for v in model.trainable_variables]
+    tasks = [tuple(rng.normal(size=(n, d)) for n, d in ((6, 2), (6, 1), (5, 2), (5, 1))) for _ in range(4)]
+    batch = TaskBatch(*(tf.constant(np.stack(arrays)) for arrays in zip(*tasks, strict=True)))
+    return model, params, tasks, batch
+
+
+def ours(problem, num_steps, first_order=False, jit_compile=False, **form):
+    model, params, _, batch = problem
+    learner = MAML(model, mean_squared_error, STEP_SIZE, num_steps, first_order=first_order, **form)
+    compiled = tf.function(learner.meta_gradient, jit_compile=jit_compile, autograph=False)
+    loss, gradients = compiled([tf.constant(p) for p in params], batch)
+    assert all(g is not None for g in gradients)
+    return loss.numpy(), [g.numpy() for g in gradients]
+
+
+def close(found, expected, tolerance):
+    scale = max(np.abs(e).max() for e in expected)
+    return max(np.abs(f - e).max() for f, e in zip(found, expected, strict=True)) <= tolerance * scale
+
+
+def finite_differences(params, tasks, num_steps):
+    step, result = 1e-6, []
+    for index, p in enumerate(params):
+        result.append(np.zeros_like(p))
+        for place in np.ndindex(p.shape):
+            values = []
+            for sign in (1, -1):
+                moved = [q.copy() for q in params]
+                moved[index][place] += sign * step
+                values.append(numpy_maml.meta_loss(moved, tasks, STEP_SIZE, num_steps))
+            result[-1][place] = (values[0] - values[1]) / (2 * step)
+    return result
+
+
+@pytest.mark.parametrize("num_steps", [1, 5])
+@pytest.mark.parametrize("first_order", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_equals_the_numpy_reference(problem, num_steps, first_order, form):
+    _, params, tasks, _ = problem
+    loss, gradients = ours(problem, num_steps, first_order, **FORMS[form])
+    assert loss == pytest.approx(numpy_maml.meta_loss(params, tasks, STEP_SIZE, num_steps), rel=1e-12)
+    assert close(gradients, numpy_maml.meta_gradient(params, tasks, STEP_SIZE, num_steps, first_order), 1e-12)
+
+
+@pytest.mark.parametrize("num_steps", [1, 5])
+def test_the_compiled_form_equals_the_numpy_reference(problem, num_steps):
+    _, params, tasks, _ = problem
+    _, gradients = ours(problem, num_steps, jit_compile=True, together=True)
+    assert close(gradients, numpy_maml.meta_gradient(params, tasks, STEP_SIZE, num_steps), 1e-12)
+
+
+@pytest.mark.parametrize("num_steps", [1, 5])
+def test_second_order_equals_finite_differences(problem, num_steps):
+    _, params, tasks, _ = problem
+    _, gradients = ours(problem, num_steps, together=True)
+    assert close(gradients, finite_differences(params, tasks, num_steps), 1e-7)
+
+
+@pytest.mark.parametrize("num_steps", [1, 5])
+def test_first_order_is_another_gradient(problem, num_steps):
+    _, second = ours(problem, num_steps, together=True)
+    _, first = ours(problem, num_steps, first_order=True, together=True)
+    assert not close(first, second, 0.02)

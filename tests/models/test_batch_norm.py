@@ -1,0 +1,87 @@
+"""Second derivatives through the conv nets: exact with our batch norm, wrong with TensorFlow's moments."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.meta.functional import functional_call
+from maml_tf.meta.losses import cross_entropy_over_shots
+from maml_tf.models.batch_norm import BatchNorm
+from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
+from maml_tf.models.mlp import MLP
+
+NETWORKS = {
+    "omniglot": lambda dtype: OmniglotConv((28, 28, 1), 5, filters=8, dtype=dtype),
+    "mini-imagenet": lambda dtype: MiniImagenetConv((20, 20, 3), 5, filters=8, dtype=dtype),
+    "without convolutions": lambda dtype: MLP(28 * 28, (32, 16), 5, batch_norm=True, dtype=dtype),
+}
+
+
+def with_moments(layer, x):
+    """Batch norm as TensorFlow's own functions would have it."""
+    mean, variance = tf.nn.moments(x, list(range(x.shape.rank - 1)))
+    return tf.nn.batch_normalization(x, mean, variance, tf.convert_to_tensor(layer.beta), None, layer.epsilon)
+
+
+def hessian_vector_error(network, dtype):
+    """Relative error of our Hessian-vector product in `dtype` against finite differences of the float64 gradient."""
+    rng = np.random.default_rng(1)
+    exact = NETWORKS[network]("float64")
+    side, channels = (20, 3) if network == "mini-imagenet" else (28, 1)
+    x, labels = rng.uniform(size=(10, side, side, channels)), tf.constant(np.arange(10) % 5)
+    params = [rng.normal(size=tuple(v.shape)) * 0.3 for v in exact.trainable_variables]
+    direction = [rng.normal(size=p.shape) for p in params]
+    loss = cross_entropy_over_shots(2)
+
+    def gradient(model, params, x):
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            value = loss(labels, functional_call(model, params, x))
+        return tape.gradient(value, params)
+
+    step = 1e-7  # so small that hardly a ReLU changes side
+    moved = [
+        gradient(exact, [tf.constant(p + s * step * d) for p, d in zip(params, direction, strict=True)], tf.constant(x))
+        for s in (1, -1)
+    ]
+    expected = [(a - b).numpy() / (2 * step) for a, b in zip(*moved, strict=True)]
+
+    model = NETWORKS[network](dtype)
+    theta = [tf.constant(p, dtype) for p in params]
+    with tf.GradientTape() as tape:
+        tape.watch(theta)
+        along = tf.add_n(
+            [
+                tf.reduce_sum(g * tf.constant(d, dtype))
+                for g, d in zip(gradient(model, theta, tf.constant(x, dtype)), direction, strict=True)
+            ]
+        )
+    found = [g.numpy() for g in tape.gradient(along, theta)]
+    error = np.sqrt(sum(((f - e) ** 2).sum() for f, e in zip(found, expected, strict=True)))
+    return error / np.sqrt(sum((e**2).sum() for e in expected))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-5), ("float32", 1e-4)])
+def test_hessian_vector_product_of_the_whole_network(network, dtype, tolerance):
+    assert hessian_vector_error(network, dtype) < tolerance
+
+
+@pytest.mark.parametrize("network", ["omniglot", "mini-imagenet"])
+def test_moments_would_fail_that_test(network, monkeypatch):
+    monkeypatch.setattr(BatchNorm, "call", with_moments)
+    assert hessian_vector_error(network, "float64") > 1e-3
+
+
+def test_the_fused_the_written_out_and_the_task_by_task_form_agree():
+    rng = np.random.default_rng(2)
+    x = tf.constant(rng.normal(2.0, 3.0, size=(3, 6, 5, 5, 4)), tf.float32)
+    layer = BatchNorm()
+    layer.build((None, 5, 5, 4))
+    layer.beta.assign([1.0, 2.0, 3.0, 4.0])
+    together = layer(x)
+    fused = tf.stack([layer(task) for task in x])
+    mean, variance = x.numpy().mean((1, 2, 3), keepdims=True), x.numpy().var((1, 2, 3), keepdims=True)
+    expected = (x - mean) / np.sqrt(variance + 1e-3) + np.array([1.0, 2.0, 3.0, 4.0])
+    np.testing.assert_allclose(together, expected, atol=1e-5)
+    np.testing.assert_allclose(fused, expected, atol=1e-5)

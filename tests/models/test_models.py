@@ -1,0 +1,119 @@
+"""Shapes, initial weights, and the equality of the forms with and without a task axis."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.meta.functional import functional_call
+from maml_tf.meta.losses import cross_entropy_over_shots
+from maml_tf.meta.maml import MAML
+from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
+from maml_tf.models.layers import Conv2D
+from maml_tf.models.mlp import MLP
+from maml_tf.training.run_folder import weight_names
+
+MODELS = {
+    "omniglot": (lambda: OmniglotConv((28, 28, 1), 5, filters=8), (28, 28, 1)),
+    "mini-imagenet": (lambda: MiniImagenetConv((84, 84, 3), 5, filters=4), (84, 84, 3)),
+    "without convolutions": (lambda: MLP(784, (32, 16), 5, batch_norm=True), (28, 28, 1)),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_tasks_together_equal_tasks_one_by_one(name):
+    build, image_shape = MODELS[name]
+    model, T = build(), 3
+    rng = np.random.default_rng(0)
+    params = [tf.constant(rng.normal(size=(T, *v.shape)) * 0.3, tf.float32) for v in model.trainable_variables]
+    x = tf.constant(rng.uniform(size=(T, 6, *image_shape)), tf.float32)
+    together = functional_call(model, params, x)
+    one_by_one = tf.stack([functional_call(model, [p[t] for p in params], x[t]) for t in range(T)])
+    assert together.shape == (T, 6, 5)
+    np.testing.assert_allclose(together, one_by_one, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("side", [7, 28])
+def test_gathered_patches_are_a_same_convolution(stride, side):
+    layer = Conv2D(4, stride=stride)
+    x = tf.random.stateless_normal([2, 3, side, side, 2], [1, 2])
+    layer.build(x.shape[1:])
+    kernel = tf.random.stateless_normal([2, 3, 3, 2, 4], [3, 4])
+    bias = tf.random.stateless_normal([2, 4], [5, 6])
+    with keras.StatelessScope() as scope:
+        scope.add_update((layer.kernel, kernel))
+        scope.add_update((layer.bias, bias))
+        together = layer.call(x)
+    for task in range(2):
+        expected = tf.nn.conv2d(x[task], kernel[task], stride, "SAME") + bias[task]
+        np.testing.assert_allclose(together[task], expected, atol=1e-5)
+
+
+def test_sizes_of_the_papers_networks():
+    count = {
+        "sinusoid": MLP(1, (40, 40), 1),
+        "omniglot": OmniglotConv((28, 28, 1), 5),
+        "mini-imagenet": MiniImagenetConv((84, 84, 3), 5),
+        "without convolutions": MLP(784, (256, 128, 64, 64), 5, batch_norm=True),
+    }
+    sizes = {name: sum(int(np.prod(v.shape)) for v in model.trainable_variables) for name, model in count.items()}
+    assert sizes["sinusoid"] == 1761
+    assert sizes["omniglot"] == 9 * 64 + 3 * 9 * 64 * 64 + 8 * 64 + 64 * 5 + 5
+    assert sizes["mini-imagenet"] == 32773  # as many as in the authors' released checkpoint
+    assert sizes["without convolutions"] == 784 * 256 + 256 * 128 + 128 * 64 + 64 * 64 + 64 * 5 + 2 * 512 + 5
+
+
+def test_initial_weights_are_the_authors():
+    keras.utils.set_random_seed(0)
+    mlp, conv = MLP(784, (256,), 5), OmniglotConv((28, 28, 1), 20)
+    kernel = mlp.dense[0].kernel.numpy()
+    assert np.abs(kernel).max() <= 0.02
+    assert kernel.std() == pytest.approx(
+        0.01 * 0.88, rel=0.02
+    )  # a normal cut at two standard deviations has 0.88 of it
+    assert conv.output_layer.kernel.numpy().std() == pytest.approx(1.0, rel=0.05)
+    bound = np.sqrt(6 / (9 * 64 + 9 * 64))
+    assert np.abs(conv.convolutions[1].kernel.numpy()).max() == pytest.approx(bound, rel=0.01)
+    assert all(
+        not v.numpy().any() for model in (mlp, conv) for v in model.trainable_variables if v.name in ("bias", "beta")
+    )
+
+
+def test_weight_names_are_unique_and_do_not_depend_on_what_was_built_before():
+    names = weight_names(OmniglotConv((28, 28, 1), 5))
+    assert names == weight_names(OmniglotConv((28, 28, 1), 5))
+    assert len(set(names)) == len(names)
+    assert names[0] == "conv_1/kernel"
+
+
+def test_adaptation_leaves_the_batch_norm_offset_and_meta_training_does_not():
+    build, image_shape = MODELS["omniglot"]
+    model = build()
+    learner = MAML(model, cross_entropy_over_shots(1), 0.4, 2, together=False)
+    rng = np.random.default_rng(0)
+    x, y = tf.constant(rng.uniform(size=(5, *image_shape)), tf.float32), tf.range(5)
+    theta = learner.parameters()
+    with tf.GradientTape() as tape:
+        tape.watch(theta)
+        after = learner.adapted_parameters(theta, x, y)[-1]
+        loss = learner.loss(y, functional_call(model, after, x[::-1]))
+    gradients = tape.gradient(loss, theta)
+    for variable, before, adapted, gradient in zip(model.trainable_variables, theta, after, gradients, strict=True):
+        assert gradient is not None
+        if variable.name == "beta":
+            assert adapted is before
+            assert np.abs(gradient).max() > 0
+        elif variable.name == "kernel":
+            assert not np.allclose(adapted, before)
+
+
+def test_a_users_own_keras_model_can_be_meta_trained_and_adapted():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
+    learner = MAML(model, lambda y, p: tf.reduce_mean(tf.square(y - p), axis=(-2, -1)), 0.1, 1)
+    assert not learner.together
+    x, y = np.ones((4, 2), np.float32), np.full((4, 1), 3.0, np.float32)
+    before = model(x).numpy()
+    adapted = learner.adapt(x, y, num_steps=20)
+    assert np.abs(adapted.predict(x) - y).max() < 0.1 < np.abs(before - y).max()
+    np.testing.assert_array_equal(model(x), before)
