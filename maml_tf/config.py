@@ -4,6 +4,7 @@ A spec states one cell or arm of the paper; its keys are the fields of the datac
 paper. An unknown key, a missing key or a wrong type is an error that names the file, the key and what is allowed.
 """
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -124,10 +125,20 @@ class ExperimentSpec:
     evaluation: EvaluationSpec
     seeds: tuple[int, ...]
     targets: dict[str, TargetSpec]
-    iterations_asked: int  # the paper's number of meta-iterations, whatever the profile
     meta: MetaSpec | None = None
     multitask: MultiTaskSpec | None = None
     validation: ValidationSpec | None = None
+    iterations_asked: int = 0  # the paper's number of iterations, whatever the profile; filled in by `read_spec`
+
+    def __post_init__(self):
+        section = "multitask" if self.method == "multitask" else "meta"
+        if getattr(self, section) is None:
+            raise UsageError(f"the method {self.method!r} needs a section {section!r}")
+
+    @property
+    def iterations(self):
+        """Meta-iterations, or the training steps that one multi-task regressor may take."""
+        return self.meta.iterations if self.meta else self.multitask.max_steps
 
     @property
     def hash(self):
@@ -169,11 +180,13 @@ def read_spec(path, profile="paper"):
         raise UsageError(f"{path}: profiles: a mapping with keys from {', '.join(PROFILES[1:])} is allowed")
     if profile != "paper" and profile not in overrides:
         raise UsageError(f"{path}: profiles: has no {profile!r}; it has paper, {', '.join(overrides)}")
-    iterations_asked = _iterations(mapping)
-    for dotted, value in (overrides.get(profile) or {}).items():
-        _override(mapping, dotted, value, path)
-    mapping |= {"name": path.stem, "profile": profile, "iterations_asked": iterations_asked}
-    return from_mapping(ExperimentSpec, mapping, path)
+    specs = {}
+    for each in ("paper", *overrides):  # all of them, so that a mistake in one is not found only when it is used
+        changed = copy.deepcopy(mapping) | {"name": path.stem, "profile": each}
+        for dotted, value in (overrides.get(each) or {}).items():
+            _override(changed, dotted, value, path)
+        specs[each] = from_mapping(ExperimentSpec, changed, path)
+    return dataclasses.replace(specs[profile], iterations_asked=specs["paper"].iterations)
 
 
 def read_yaml_mapping(path):
@@ -188,11 +201,6 @@ def read_yaml_mapping(path):
     if not isinstance(content, dict):
         raise UsageError(f"{path}: a mapping of keys is expected at the top level")
     return content
-
-
-def _iterations(mapping):
-    section = mapping.get("meta") or mapping.get("multitask") or {}
-    return section.get("iterations", section.get("max_steps", 0)) if isinstance(section, dict) else 0
 
 
 def _override(mapping, dotted, value, path):
@@ -232,7 +240,10 @@ def from_mapping(cls, mapping, path, where=""):
             values[name] = _convert(hints[name], mapping[name], path, f"{where}.{name}" if where else name)
         elif field.default is dataclasses.MISSING:
             raise UsageError(f"{at}: the key {name!r} is missing")
-    return cls(**values)
+    try:
+        return cls(**values)
+    except UsageError as error:
+        raise UsageError(f"{at}: {error}") from None
 
 
 def _fields(cls):

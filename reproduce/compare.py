@@ -5,8 +5,9 @@ import json
 import pathlib
 import sys
 
-from common import HERE, RESULTS, ROOT, exit_codes
+from common import HERE, RESULTS, ROOT
 
+from maml_tf.cli import exit_codes
 from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, UsageError
 from maml_tf.files import written_whole
 from maml_tf.reporting.comparison import CITATION, MISS, NOT_RUN, REDUCED, Comparison, compare, read_known_misses

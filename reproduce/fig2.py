@@ -2,24 +2,31 @@
 
 import sys
 
-from common import FIGURES, exit_codes, parse_arguments
+from common import parse_arguments, save_figure
+
+from maml_tf.cli import exit_codes
 
 
-def main():
-    arguments = parse_arguments(__doc__).parse_args()
-    from compare import compare_only
-    from sinusoid import drawn_row, measure_arms
+def draw(arguments, results):
+    """Draws the figure from the results of the three arms and their weights."""
+    from sinusoid import drawn_row
 
     from maml_tf.reporting import figures
 
-    results = measure_arms(arguments)
     rows = [
         drawn_row(arguments, results, K=5, index=0),
         drawn_row(arguments, results, K=10, index=0),
         drawn_row(arguments, results, K=10, index=1, halves=True),
     ]
-    figures.save(figures.adaptation(rows), FIGURES / "fig2.png")
-    print(f"drawn: {FIGURES / 'fig2.png'}")
+    save_figure(figures.adaptation(rows), "fig2", arguments)
+
+
+def main():
+    arguments = parse_arguments(__doc__).parse_args()
+    from compare import compare_only
+    from sinusoid import measure_arms
+
+    draw(arguments, measure_arms(arguments))
     return compare_only(["sinusoid_other_half", "sinusoid_maml_below_pretrained"])
 
 

@@ -2,20 +2,28 @@
 
 import sys
 
-from common import FIGURES, exit_codes, parse_arguments
+from common import parse_arguments, save_figure
+
+from maml_tf.cli import exit_codes
+
+
+def draw(arguments, results):
+    """Draws the figure from the results of the three arms."""
+    from compare import paper_points
+
+    from maml_tf.reporting import figures
+
+    panels = {K: {arm: result.curves[f"{K}_shot"] for arm, result in results.items()} for K in (5, 10, 20)}
+    figure = figures.learning_curves(panels, paper_points("sinusoid", panels))
+    save_figure(figure, "fig6", arguments)
 
 
 def main():
     arguments = parse_arguments(__doc__).parse_args()
-    from compare import compare_only, paper_points
+    from compare import compare_only
     from sinusoid import measure_arms
 
-    from maml_tf.reporting import figures
-
-    results = measure_arms(arguments)
-    panels = {K: {arm: result.curves[f"{K}_shot"] for arm, result in results.items()} for K in (5, 10, 20)}
-    figures.save(figures.learning_curves(panels, paper_points("sinusoid", panels)), FIGURES / "fig6.png")
-    print(f"drawn: {FIGURES / 'fig6.png'}")
+    draw(arguments, measure_arms(arguments))
     return compare_only(
         [
             "sinusoid_5shot_maml",

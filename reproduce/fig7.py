@@ -2,20 +2,27 @@
 
 import sys
 
-from common import FIGURES, exit_codes, parse_arguments
+from common import parse_arguments, save_figure
+
+from maml_tf.cli import exit_codes
+
+
+def draw(arguments, results):
+    """Draws the figure from the results of the three arms and their weights."""
+    from sinusoid import drawn_row
+
+    from maml_tf.reporting import figures
+
+    rows = [drawn_row(arguments, results, K, index) for K in (5, 10) for index in (2, 3, 4)]
+    save_figure(figures.adaptation(rows), "fig7", arguments)
 
 
 def main():
     arguments = parse_arguments(__doc__).parse_args()
     from compare import compare_only
-    from sinusoid import drawn_row, measure_arms
+    from sinusoid import measure_arms
 
-    from maml_tf.reporting import figures
-
-    results = measure_arms(arguments)
-    rows = [drawn_row(arguments, results, K, index) for K in (5, 10) for index in (2, 3, 4)]
-    figures.save(figures.adaptation(rows), FIGURES / "fig7.png")
-    print(f"drawn: {FIGURES / 'fig7.png'}")
+    draw(arguments, measure_arms(arguments))
     return compare_only(["sinusoid_maml_below_pretrained"])
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
-from common import DATA, RUNS, measure, spec_of
+from common import measure, spec_of
 
 from maml_tf.experiments.run import train
 from maml_tf.meta.placement import use_cores_for_tasks
@@ -44,7 +44,7 @@ def drawn_row(arguments, results, K, index, halves=False):
     }
     for arm in ("maml", "pretrained"):
         spec = spec_of(f"sinusoid_{arm}", arguments)
-        experiment, saved = train(spec, spec.seeds[0], runs_folder=RUNS, data_folder=DATA)
+        experiment, saved = train(spec, spec.seeds[0], runs_folder=arguments.runs, data_folder=arguments.data)
         learner, params = experiment.adapting, saved.chosen_params
         step_size = results[arm].settings[f"seed_{spec.seeds[0]}"].get(f"step_size_{K}_shot", spec.inner.step_size)
         adapted = [params, *learner.adapted_parameters(params, task.support_x[0], task.support_y[0], 10, step_size)]

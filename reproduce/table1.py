@@ -2,7 +2,9 @@
 
 import sys
 
-from common import SPECS, exit_codes, measure, parse_arguments, spec_of
+from common import SPECS, measure, parse_arguments, spec_of
+
+from maml_tf.cli import exit_codes, print_curves
 
 CELLS = sorted(path.stem for path in SPECS.glob("omniglot_*.yaml"))
 
@@ -22,9 +24,7 @@ def main():
     cells = arguments.cells or CELLS
     for cell in cells:
         result = measure(cell, arguments)
-        for name, curve in result.curves.items():
-            values = "  ".join(f"{step}: {mean:.1f}" for step, mean in zip(curve.grad_steps, curve.mean, strict=True))
-            print(f"{cell} {name}, accuracy by gradient steps (0: on the support set): {values}")
+        print_curves(f"{cell}, accuracy in percent by gradient steps (0: on the support set),", result.curves)
     return compare_only([target for cell in cells for target in spec_of(cell, arguments).targets])
 
 

@@ -6,7 +6,9 @@ and trained with `--multitask`.
 
 import sys
 
-from common import exit_codes, measure, parse_arguments
+from common import measure, parse_arguments
+
+from maml_tf.cli import exit_codes
 
 MULTITASK = ("no_reg", "l2_reg", "reg_to_mean")
 

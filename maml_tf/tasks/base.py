@@ -52,8 +52,14 @@ class TaskDistribution(abc.ABC):
 
 
 def uniform(seed, shape, low=0.0, high=1.0):
-    """Stateless uniform numbers, the same with and without XLA and on every device (the generator is named)."""
-    return tf.random.stateless_uniform(shape, seed, low, high, alg="philox")
+    """Stateless uniform float32 numbers in [low, high), the same with and without XLA up to the last bit's rounding.
+
+    TensorFlow's own kernel and XLA draw the same random bits (the generator is named) but make different floats of
+    them: one takes the low 23 bits, the other the high ones. So the floats are made here, of the high ones.
+    """
+    bits = tf.random.stateless_uniform(shape, seed, None, None, tf.int32, alg="philox")
+    high_bits = tf.bitwise.right_shift(tf.bitcast(bits, tf.uint32), tf.constant(9, tf.uint32))
+    return low + (high - low) * (tf.cast(high_bits, tf.float32) * 2.0**-23)
 
 
 def split(seed, num):

@@ -1,0 +1,92 @@
+# Every table and figure of the paper from one target. `make help` lists them.
+#
+#   PROFILE=paper|cpu|smoke   the protocol to the letter (default), fewer iterations for two cores, or seconds to see it run
+#   SEEDS="1 2 3"             instead of the spec's seeds
+#   MIRROR=folder             `make data` reads the data sets from there instead of the network
+#   RESTART=1                 train anew; without it a stopped training goes on and a finished one is taken as it is
+#   TENSORBOARD=1             write TensorBoard scalars below runs/
+#   GPU=1                     `make setup` installs TensorFlow with CUDA
+#   PYTHON=python3.12         the interpreter that the virtual environment is made with (3.11 or 3.12)
+
+PYTHON ?= python3
+PROFILE ?= paper
+VENV := .venv
+RUN := $(VENV)/bin/python
+TRAIN := $(RUN) -m maml_tf train --results reproduce/results --weights reproduce/checkpoints
+OPTIONS = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(RESTART),--restart,--resume) $(if $(TENSORBOARD),--tensorboard)
+REQUIREMENTS := requirements.txt requirements-report.txt requirements-dev.txt
+SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test lint data compare figures-sinusoid fig2 fig3 fig6 fig7 table2 table2-multitask \
+	table1-omniglot-5way-1shot table1-omniglot-5way-1shot-nonconv sinusoid-variants $(SINUSOID_ARMS) clean
+
+help:  ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | awk -F '\t' '{printf "  make %-36s %s\n", $$1, $$2}'
+
+setup: $(VENV)/installed  ## the virtual environment with everything in it (1-5 minutes; every target does it when needed)
+
+# Made anew whenever the requirements change; the stamp is written last, so a broken install is never taken for a whole one.
+$(VENV)/installed: $(REQUIREMENTS)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+		{ echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 or 3.12 is needed: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet $(foreach file,$(REQUIREMENTS),-r $(file))
+	$(if $(GPU),$(RUN) -m pip install --quiet "tensorflow[and-cuda]==$$($(RUN) -c 'import importlib.metadata as m; print(m.version("tensorflow"))')")
+	@touch $@
+
+# The sinusoid's trainings side by side, one on each core; the figures then find them done.
+reproduce: setup  ## the sinusoid complete: Figures 2, 3, 6, 7 and Table 2, three seeds, compared with the paper (4 minutes)
+	$(MAKE) --no-print-directory -j2 $(SINUSOID_ARMS)
+	$(RUN) reproduce/figures_sinusoid.py $(OPTIONS)
+	$(RUN) reproduce/compare.py
+
+sinusoid-maml: setup  ## MAML on the sinusoid (3 minutes on one core)
+	$(TRAIN) reproduce/specs/sinusoid_maml.yaml $(OPTIONS)
+
+sinusoid-baselines: setup  ## pretrained and oracle on the sinusoid (2 minutes on one core)
+	$(TRAIN) reproduce/specs/sinusoid_pretrained.yaml reproduce/specs/sinusoid_oracle.yaml $(OPTIONS)
+
+sinusoid-variants: setup  ## MAML with the inner step of the authors' code, 0.001 (3 minutes)
+	$(TRAIN) reproduce/specs/sinusoid_maml_alpha_0.001.yaml $(OPTIONS)
+
+fig2: setup  ## Figure 2: adapting to a sinusoid (5 minutes; seconds after `make reproduce`)
+	$(RUN) reproduce/fig2.py $(OPTIONS)
+
+fig3: setup  ## Figure 3: sinusoid learning curves, K = 10 (likewise)
+	$(RUN) reproduce/fig3.py $(OPTIONS)
+
+fig6: setup  ## Figure 6: sinusoid learning curves, K = 5, 10, 20 (likewise)
+	$(RUN) reproduce/fig6.py $(OPTIONS)
+
+fig7: setup  ## Figure 7: more sinusoids (likewise)
+	$(RUN) reproduce/fig7.py $(OPTIONS)
+
+table2: setup  ## Table 2, its multi-task rows from their committed results (likewise)
+	$(RUN) reproduce/table2.py $(OPTIONS)
+
+table2-multitask: setup  ## Table 2 with the multi-task rows trained too (25 minutes)
+	$(RUN) reproduce/table2.py --multitask $(OPTIONS)
+
+table1-omniglot-5way-1shot: setup  ## Table 1, Omniglot 5-way 1-shot (65 minutes on two cores; PROFILE=cpu 22 minutes)
+	$(RUN) reproduce/table1.py omniglot_5way_1shot_conv $(OPTIONS)
+
+table1-omniglot-5way-1shot-nonconv: setup  ## Table 1, the same without convolutions, three seeds (1 hour; PROFILE=cpu 4 minutes)
+	$(RUN) reproduce/table1.py omniglot_5way_1shot_nonconv $(OPTIONS)
+
+data: setup  ## Omniglot, downloaded and prepared (1 minute; MIRROR=folder reads it from there)
+	$(RUN) data/prepare.py $(if $(MIRROR),--mirror $(MIRROR))
+
+compare: setup  ## everything measured beside the paper's numbers; fails on a miss that is not known (1 second)
+	$(RUN) reproduce/compare.py
+
+test: setup  ## the tests (3 minutes)
+	$(RUN) -m pytest
+
+lint: setup  ## style and formatting (1 second)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+clean:  ## removes the virtual environment and the trainings in runs/; data and results stay
+	rm -rf $(VENV) runs

@@ -1,0 +1,3 @@
+from maml_tf.cli import main
+
+main()

@@ -1,0 +1,129 @@
+"""The command `maml_tf` (`python -m maml_tf`): training and testing from spec files."""
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shlex
+import sys
+import traceback
+
+from maml_tf.config import PROFILES, read_spec
+from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError
+
+
+def main(arguments=None):
+    """Runs one command line; ends with an exit code of maml_tf/errors.py."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    parser = argparse.ArgumentParser(prog="maml_tf", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    train = commands.add_parser("train", help="train and test specs, and write their result files")
+    train.add_argument("specs", nargs="+", type=pathlib.Path, metavar="SPEC.yaml")
+    add_training_options(train)
+    train.add_argument("--results", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    train.add_argument("--weights", type=pathlib.Path, help="keep the chosen weights in this folder (profile paper)")
+
+    evaluate = commands.add_parser("evaluate", help="test weights on a spec's held-out tasks")
+    evaluate.add_argument("spec", type=pathlib.Path, metavar="SPEC.yaml")
+    evaluate.add_argument("--weights", type=pathlib.Path, required=True, metavar="FILE.npz")
+    add_folder_options(evaluate)
+
+    parsed = parser.parse_args(arguments)
+    with exit_codes():
+        {"train": _train, "evaluate": _evaluate}[parsed.command](parsed)
+
+
+def add_training_options(parser):
+    """The options that every training has."""
+    parser.add_argument(
+        "--profile", choices=PROFILES, default="paper", help="paper (default): the protocol to the letter"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", help="instead of the spec's seeds")
+    begun = parser.add_mutually_exclusive_group()
+    begun.add_argument("--resume", action="store_true", help="go on with trainings that were stopped")
+    begun.add_argument("--restart", action="store_true", help="train anew, whatever lies in the runs folder")
+    parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard scalars into the runs folder")
+    add_folder_options(parser)
+
+
+def add_folder_options(parser):
+    """Where trainings under way and data sets are."""
+    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"), help="default: runs")
+    parser.add_argument(
+        "--data", type=pathlib.Path, default=pathlib.Path("data/prepared"), help="default: data/prepared"
+    )
+
+
+def spec_from(path, arguments):
+    """The ExperimentSpec of a file, under the chosen profile and seeds."""
+    spec = read_spec(path, arguments.profile)
+    return dataclasses.replace(spec, seeds=tuple(arguments.seeds)) if arguments.seeds else spec
+
+
+def measure_from(spec, arguments, *, results, weights):
+    """Measures a spec as the options say, and says what it took."""
+    from maml_tf.experiments.measure import measure
+
+    result = measure(
+        spec,
+        runs_folder=arguments.runs,
+        data_folder=arguments.data,
+        results_folder=results,
+        weights_folder=weights,
+        command=shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+        resume=arguments.resume,
+        restart=arguments.restart,
+        tensorboard=arguments.tensorboard,
+    )
+    print(f"{spec.name} ({spec.profile}): trained and tested in {result.wall_seconds:.0f} s")
+    return result
+
+
+def print_curves(name, curves):
+    """One line for each curve: its value after every gradient step."""
+    for curve_name, curve in curves.items():
+        points = zip(curve.grad_steps, curve.mean, curve.ci95, strict=True)
+        print(f"{name} {curve_name}: " + "  ".join(f"{step}: {mean:.4g} ± {ci95:.2g}" for step, mean, ci95 in points))
+
+
+def _train(arguments):
+    from maml_tf.meta.placement import use_cores_for_tasks
+
+    use_cores_for_tasks()
+    specs = [spec_from(path, arguments) for path in arguments.specs]  # all are read before the first is trained
+    for spec in specs:
+        print_curves(
+            spec.name, measure_from(spec, arguments, results=arguments.results, weights=arguments.weights).curves
+        )
+
+
+def _evaluate(arguments):
+    from maml_tf.experiments.run import build_experiment, summarise
+    from maml_tf.meta.placement import use_cores_for_tasks
+    from maml_tf.training.adam import TrainingState
+    from maml_tf.training.run_folder import Saved, read_weights
+
+    use_cores_for_tasks()
+    spec = read_spec(arguments.spec)
+    experiment = build_experiment(spec, spec.seeds[0], arguments.data)
+    weights = read_weights(arguments.weights, experiment.model)
+    scores, _ = experiment.test(Saved(TrainingState.start(weights)))
+    print_curves(spec.name, {name: summarise([values]) for name, values in scores.items()})
+
+
+@contextlib.contextmanager
+def exit_codes():
+    """Turns errors into the exit codes of maml_tf/errors.py, the user's own without a traceback."""
+    try:
+        yield
+    except DataMissingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_DATA_MISSING)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(EXIT_USAGE)

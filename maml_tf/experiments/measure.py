@@ -1,0 +1,41 @@
+"""Measuring a spec once: what was trained and tested by this code already is not done again."""
+
+import pathlib
+
+from maml_tf.experiments.run import run_experiment, run_folder_of
+from maml_tf.reporting.results import provenance, read_result, write_result
+
+
+def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_folder=None, restart=False, **training):
+    """Trains and tests a spec unless that is done, writes its result file and weights.
+
+    What is done is known from the runs folder: the finished trainings and, beside them, the result of testing them,
+    which holds as long as the code is the same. Numbers of the `smoke` profile mean nothing: they stay in the runs folder.
+
+    Args:
+        spec: an ExperimentSpec.
+        runs_folder, data_folder, command, weights_folder: see `run_experiment`; weights are kept of the paper profile.
+        results_folder: where the result file goes.
+        restart: train anew, whatever lies in the runs folder.
+        **training: resume, tensorboard (see `maml_tf.experiments.run.train`).
+
+    Returns:
+        The Result.
+    """
+    measured = run_folder_of(spec, spec.seeds[0], runs_folder).path.parent / f"measured-{spec.full_hash}"
+    known = measured / ("" if spec.profile == "paper" else "reduced") / f"{spec.name}.json"
+    result = read_result(known) if known.exists() and not restart else None
+    if result is None or result.git_commit != provenance()["git_commit"] or result.git_commit.endswith("+dirty"):
+        result = run_experiment(
+            spec,
+            runs_folder=runs_folder,
+            data_folder=data_folder,
+            command=command,
+            weights_folder=weights_folder if spec.profile == "paper" else None,
+            restart=restart,
+            **training,
+        )
+        write_result(result, measured)
+    if spec.profile != "smoke":
+        write_result(result, pathlib.Path(results_folder))
+    return result

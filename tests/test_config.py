@@ -1,0 +1,101 @@
+"""Specs are read strictly; every error names file, key and what is allowed."""
+
+import pathlib
+
+import pytest
+
+from maml_tf.config import PROFILES, read_spec
+from maml_tf.errors import UsageError
+
+SPECS = sorted((pathlib.Path(__file__).resolve().parent.parent / "reproduce" / "specs").glob("*.yaml"))
+SINUSOID = next(path for path in SPECS if path.stem == "sinusoid_maml")
+
+
+def changed(tmp_path, old, new):
+    text = SINUSOID.read_text()
+    assert old in text
+    path = tmp_path / "changed.yaml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_every_spec_reads_under_paper_and_smoke(path):
+    paper, smoke = read_spec(path), read_spec(path, "smoke")
+    assert paper.name == path.stem
+    assert (paper.meta or paper.multitask) != (smoke.meta or smoke.multitask)
+    assert paper.iterations_asked == smoke.iterations_asked > 0
+    assert paper.hash != smoke.hash
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "method: maml",
+            "method: mamml",
+            r"changed.yaml: method: 'mamml' is not allowed; expected one of 'maml', 'pretr",
+        ),
+        (
+            "  step_size:",
+            "  step_sise:",
+            r"changed.yaml: inner: unknown key 'step_sise'; allowed are step_size, train_steps",
+        ),
+        (
+            "  iterations: 70000",
+            "  iterations: many",
+            r"changed.yaml: meta.iterations: 'many' is not allowed; expected a whole",
+        ),
+        (
+            "  iterations: 70000",
+            "  iterations: 1.5",
+            r"changed.yaml: meta.iterations: 1.5 is not allowed; expected a whole",
+        ),
+        (
+            "  iterations: 70000",
+            "  iterations: true",
+            r"changed.yaml: meta.iterations: True is not allowed; expected a whole",
+        ),
+        ("  batch_size: 25", "  # none", r"changed.yaml: meta: the key 'batch_size' is missing"),
+        (
+            "hidden: [40, 40]",
+            "hidden: 40",
+            r"changed.yaml: model.hidden: 40 is not allowed; expected a list of a whole number",
+        ),
+        ("seeds: [1, 2, 3]", "seeds: [1, x]", r"changed.yaml: seeds\[1\]: 'x' is not allowed"),
+        (
+            "  smoke: {meta.iterations",
+            "  smoke: {meta.iteration",
+            r"changed.yaml: profiles: meta.iteration: the spec has no such key",
+        ),
+        ("  smoke:", "  smocke:", r"changed.yaml: profiles: a mapping with keys from cpu, smoke"),
+        ("\nmeta:", "\nmultitask_:", r"changed.yaml: unknown key 'multitask_'; allowed are name, profile, experiment"),
+        ("method: maml", "method: multitask", r"changed.yaml: the method 'multitask' needs a section 'multitask'"),
+        ("experiment:", "experiment: [", r"changed.yaml: not valid YAML"),
+    ],
+)
+def test_a_wrong_spec_is_an_error_that_names_the_key(tmp_path, old, new, message):
+    with pytest.raises(UsageError, match=message):
+        read_spec(changed(tmp_path, old, new))
+
+
+def test_a_missing_file_and_an_unknown_profile_are_named(tmp_path):
+    with pytest.raises(UsageError, match=r"absent.yaml: cannot be read"):
+        read_spec(tmp_path / "absent.yaml")
+    with pytest.raises(UsageError, match=r"profile 'fast': allowed are paper, cpu, smoke"):
+        read_spec(SINUSOID, "fast")
+    with pytest.raises(UsageError, match=r"has no 'cpu'; it has paper, smoke"):
+        read_spec(SINUSOID, "cpu")
+    assert PROFILES == ("paper", "cpu", "smoke")
+
+
+def test_the_hash_follows_what_the_training_depends_on_and_nothing_else(tmp_path):
+    spec = read_spec(SINUSOID)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    same = read_spec(changed(tmp_path / "a", "seeds: [1, 2, 3]", "seeds: [7]"))
+    other = read_spec(changed(tmp_path / "b", "step_size: 0.01", "step_size: 0.02"))
+    assert same.full_hash != other.full_hash
+    named = [s.hash for s in (same, other)]
+    assert named[0] != named[1]
+    assert read_spec(SINUSOID).hash == spec.hash
