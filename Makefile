@@ -18,7 +18,7 @@ REQUIREMENTS := requirements.txt requirements-report.txt requirements-dev.txt
 SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint data compare figures-sinusoid fig2 fig3 fig6 fig7 table2 table2-multitask \
+.PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
 	table1-omniglot-5way-1shot table1-omniglot-5way-1shot-nonconv sinusoid-variants $(SINUSOID_ARMS) clean
 
 help:  ## this list

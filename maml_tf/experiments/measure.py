@@ -2,6 +2,7 @@
 
 import pathlib
 
+from maml_tf.errors import UsageError
 from maml_tf.experiments.run import run_experiment, run_folder_of
 from maml_tf.reporting.results import provenance, read_result, write_result
 
@@ -10,7 +11,8 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
     """Trains and tests a spec unless that is done, writes its result file and weights.
 
     What is done is known from the runs folder: the finished trainings and, beside them, the result of testing them,
-    which holds as long as the code is the same. Numbers of the `smoke` profile mean nothing: they stay in the runs folder.
+    which holds as long as the code is the same. Numbers of the `smoke` profile mean nothing: they stay in the runs
+    folder.
 
     Args:
         spec: an ExperimentSpec.
@@ -24,8 +26,8 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
     """
     measured = run_folder_of(spec, spec.seeds[0], runs_folder).path.parent / f"measured-{spec.full_hash}"
     known = measured / ("" if spec.profile == "paper" else "reduced") / f"{spec.name}.json"
-    result = read_result(known) if known.exists() and not restart else None
-    if result is None or result.git_commit != provenance()["git_commit"] or result.git_commit.endswith("+dirty"):
+    result = None if restart else _measured_by_this_code(known)
+    if result is None:
         result = run_experiment(
             spec,
             runs_folder=runs_folder,
@@ -39,3 +41,15 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
     if spec.profile != "smoke":
         write_result(result, pathlib.Path(results_folder))
     return result
+
+
+def _measured_by_this_code(path):
+    """The result that this very commit measured, or None."""
+    commit = provenance()["git_commit"]
+    if not path.exists() or commit.endswith("+dirty"):
+        return None
+    try:
+        result = read_result(path)
+    except UsageError:  # written by a version with other fields
+        return None
+    return result if result.git_commit == commit else None

@@ -1,0 +1,53 @@
+"""Every spec trains and is tested end to end at the smoke profile, on made-up images of the true shapes."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from maml_tf.config import read_spec
+from maml_tf.errors import DataMissingError
+from maml_tf.experiments.run import run_experiment
+from maml_tf.reporting.targets import read_targets
+from maml_tf.tasks.image_set import write_image_set
+from maml_tf.training.run_folder import RunFolder
+
+REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
+SPECS = sorted((REPRODUCE / "specs").glob("*.yaml"))
+TARGET_IDS = {target.id for target in read_targets(REPRODUCE / "targets.yaml").entries}
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory):
+    """An Omniglot of random strokes."""
+    folder = tmp_path_factory.mktemp("prepared")
+    images = np.where(np.random.default_rng(0).random((1623, 20, 28, 28, 1), np.float32) < 0.1, 255, 0).astype(np.uint8)
+    write_image_set(folder, "omniglot", images, [f"character{i:04d}" for i in range(1623)], "made up")
+    return folder
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path):
+    spec = read_spec(path, "smoke")
+    assert set(spec.targets) <= TARGET_IDS
+    folders = {"runs_folder": tmp_path / "runs", "data_folder": data_folder, "weights_folder": tmp_path / "weights"}
+    result = run_experiment(spec, command="a test", **folders)
+    assert set(result.targets) == set(spec.targets)
+    assert set(result.weights) == {f"{spec.name}/seed_{seed}.npz" for seed in spec.seeds}
+    assert 0 < result.iterations_done <= result.iterations_asked
+    for curve in result.curves.values():
+        assert np.isfinite(curve.mean).all()
+        assert len(curve.mean) == len(curve.grad_steps) == len(curve.per_seed[0])
+    for target, answer in spec.targets.items():
+        assert result.targets[target].mean == result.curves[answer.curve].mean[answer.step]
+    # what is finished is taken as it is, and gives the same numbers
+    again = run_experiment(spec, command="a test", **folders)
+    assert again.curves == result.curves
+    assert again.weights == result.weights
+
+
+def test_missing_data_is_found_before_any_training(tmp_path):
+    spec = read_spec(REPRODUCE / "specs" / "omniglot_5way_1shot_nonconv.yaml", "smoke")
+    with pytest.raises(DataMissingError, match=r"omniglot.json is missing: `make data`"):
+        run_experiment(spec, runs_folder=tmp_path, data_folder=tmp_path, command="a test")
+    assert not RunFolder(tmp_path / spec.name).path.exists()

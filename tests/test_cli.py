@@ -1,0 +1,60 @@
+"""The command line: exit codes, messages, and that committed weights can be tested with it."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from maml_tf import cli
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SPECS = ROOT / "reproduce" / "specs"
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "maml_tf", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def exit_code(arguments):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([str(argument) for argument in arguments])
+    return stopped.value.code
+
+
+def test_exit_codes_and_messages(tmp_path, capsys):
+    (tmp_path / "wrong.yaml").write_text((SPECS / "sinusoid_maml.yaml").read_text().replace("inner:", "iner:"))
+    folders = ["--runs", tmp_path / "runs", "--results", tmp_path, "--data", tmp_path]
+    assert exit_code(["train", tmp_path / "wrong.yaml", *folders]) == 2
+    assert "wrong.yaml: unknown key 'iner'; allowed are" in capsys.readouterr().err
+    assert exit_code(["train", SPECS / "omniglot_5way_1shot_nonconv.yaml", *folders, "--profile", "smoke"]) == 3
+    assert "omniglot.json is missing: `make data` prepares it" in capsys.readouterr().err
+    assert exit_code(["train"]) == 2
+    assert exit_code(["evaluate", SPECS / "sinusoid_maml.yaml", "--weights", tmp_path / "none.npz"]) == 2
+    assert "none.npz: no weights can be read" in capsys.readouterr().err
+
+
+def test_committed_weights_give_the_committed_numbers():
+    import numpy as np
+
+    from maml_tf.config import read_spec
+    from maml_tf.experiments.run import build_experiment
+    from maml_tf.reporting.results import read_result
+    from maml_tf.training.adam import TrainingState
+    from maml_tf.training.run_folder import Saved, read_weights
+
+    spec = read_spec(SPECS / "sinusoid_oracle.yaml")
+    result = read_result(ROOT / "reproduce" / "results" / "sinusoid_oracle.json")
+    experiment = build_experiment(spec, 1, None)
+    weights = read_weights(ROOT / "reproduce" / "checkpoints" / "sinusoid_oracle" / "seed_1.npz", experiment.model)
+    scores, _ = experiment.test(Saved(TrainingState.start(weights)))
+    for name in ("5_shot", "20_shot"):
+        np.testing.assert_allclose(scores[name].mean(axis=0), result.curves[name].per_seed[0], rtol=1e-3)
+
+
+def test_the_module_runs_as_a_command():
+    shown = run("--help")
+    assert shown.returncode == 0
+    assert "train" in shown.stdout
