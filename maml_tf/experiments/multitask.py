@@ -24,7 +24,7 @@ PILOT_REGRESSORS = 25
 # Regressors trained side by side: as many as keep the work in the processor's cache.
 GROUP = 25
 # Initialisations that a regressor is given to reach the threshold; a few get stuck above it.
-TRIES = 5
+TRIES = 20
 
 
 class MultiTaskExperiment:
