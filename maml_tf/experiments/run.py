@@ -13,6 +13,7 @@ from maml_tf.experiments.image_classification import ImageClassificationExperime
 from maml_tf.experiments.multitask import MultiTaskExperiment
 from maml_tf.experiments.sinusoid import SinusoidExperiment
 from maml_tf.reporting.results import Curve, Result, TargetValue, provenance
+from maml_tf.training.progress import announce
 from maml_tf.training.run_folder import RunFolder, write_weights
 from maml_tf.training.trainer import meta_train
 
@@ -81,6 +82,7 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
     for seed in spec.seeds:
         experiment, saved = train(spec, seed, runs_folder=runs_folder, data_folder=data_folder, **training_options)
         iterations.append(saved.iteration)
+        announce(f"{spec.name} ({spec.profile}, seed {seed}): testing")
         started = time.monotonic()
         seed_scores, seed_settings = experiment.test(saved)
         # A training counts with the time it took when it was run, which may have been in several parts.

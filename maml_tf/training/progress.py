@@ -51,13 +51,18 @@ class Progress:
         if self.bar is not None:
             self.bar.write(f"{self.label}: {text}", file=sys.stderr)
         else:
-            print(f"{self.label}: {text}", file=sys.stderr, flush=True)
+            announce(f"{self.label}: {text}")
 
     def __exit__(self, *error):
         if self.bar is not None:
             self.bar.close()
         elif self.done == self.total and self.total > self.first:
             self.line(f"{self.total} iterations done in {_clock(time.monotonic() - self.started)}")
+
+
+def announce(text):
+    """One line on what begins now."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def _clock(seconds):
