@@ -39,7 +39,7 @@ $(VENV)/installed: $(REQUIREMENTS)
 # The sinusoid's trainings side by side, one on each core; the figures then find them done.
 reproduce: setup  ## the sinusoid complete: Figures 2, 3, 6, 7 and Table 2, three seeds, compared with the paper (4 minutes)
 	$(MAKE) --no-print-directory -j2 $(SINUSOID_ARMS)
-	$(RUN) reproduce/figures_sinusoid.py $(OPTIONS)
+	$(RUN) reproduce/figures_sinusoid.py $(filter-out --restart,$(OPTIONS))
 	$(RUN) reproduce/compare.py
 
 sinusoid-maml: setup  ## MAML on the sinusoid (3 minutes on one core)

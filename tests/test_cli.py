@@ -47,8 +47,9 @@ def test_committed_weights_give_the_committed_numbers():
 
     spec = read_spec(SPECS / "sinusoid_oracle.yaml")
     result = read_result(ROOT / "reproduce" / "results" / "sinusoid_oracle.json")
-    experiment = build_experiment(spec, 1, None)
-    weights = read_weights(ROOT / "reproduce" / "checkpoints" / "sinusoid_oracle" / "seed_1.npz", experiment.model)
+    seed = result.seeds[0]
+    experiment = build_experiment(spec, seed, None)
+    weights = read_weights(ROOT / f"reproduce/checkpoints/sinusoid_oracle/seed_{seed}.npz", experiment.model)
     scores, _ = experiment.test(Saved(TrainingState.start(weights)))
     for name in ("5_shot", "20_shot"):
         np.testing.assert_allclose(scores[name].mean(axis=0), result.curves[name].per_seed[0], rtol=1e-3)

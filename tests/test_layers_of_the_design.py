@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent / "maml_tf"
-EVERYWHERE = {"errors", "files"}
+EVERYWHERE = {"errors", "files", "machine"}
 ALLOWED = {
     "tasks": set(),
     "models": set(),

@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.baselines.multi_task_averaging import SideBySideRegressors, Trained
-from maml_tf.errors import UsageError
 from maml_tf.experiments.sinusoid import fine_tune
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
@@ -43,8 +42,10 @@ class MultiTaskExperiment:
         self.adapting = MAML(self.model, mean_squared_error, 0.0, spec.inner.train_steps)
         self.regressors = SideBySideRegressors(self.model, spec.multitask)
 
-    def train(self, run_folder, *, resume, label):
+    def train(self, run_folder, label):
         """Trains all regressors and averages them; a finished training is taken from the run folder.
+
+        A training that was stopped begins anew: it takes minutes, and ends at the same numbers.
 
         Returns:
             Saved: the averaged parameters as its state; `validations` holds rows (steps, error) of every regressor and
@@ -52,12 +53,7 @@ class MultiTaskExperiment:
         """
         if run_folder.exists():
             return run_folder.read()
-        if run_folder.path.exists() and not resume:
-            raise UsageError(
-                f"{run_folder.path} holds a training that was stopped: --resume goes on with it, --restart begins anew"
-            )
         started = time.monotonic()
-        run_folder.path.mkdir(parents=True, exist_ok=True)
         fit = self._one_after_another if self.spec.multitask.regulariser == "to_mean" else self._side_by_side
         strength = self._strength(fit, label)
         with Progress(label, self.spec.multitask.regressors) as progress:

@@ -44,7 +44,7 @@ def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, 
     experiment = build_experiment(spec, seed, data_folder)
     label = f"{spec.name} ({spec.profile}, seed {seed})"
     if spec.method == "multitask":
-        return experiment, experiment.train(run_folder, resume=resume, label=label)
+        return experiment, experiment.train(run_folder, label)
     saved = meta_train(
         experiment.learner,
         experiment.distribution,

@@ -34,9 +34,8 @@ class MAML:
         num_steps: inner gradient steps during meta-training.
         first_order: drop the second derivatives (section 5.2, "first-order approximation").
         adapts: whether the inner loop moves a Keras variable; meta-training moves all.
-        together: run the tasks as one, with a task axis in front of every parameter, or each task by itself, which
-        works
-            for any Keras model. By default as is fastest for the model on this device (`placement_for`).
+        together: run the tasks as one, with a task axis in front of every parameter, or each task by itself, as works
+            for any Keras model. By default what is fastest for the model on this device (`placement_for`).
         tasks_per_chunk: differentiate so many tasks at a time and add up, to bound memory; all at once by default.
         recompute: recompute inner steps when differentiating instead of keeping them (see `adapt`).
     """

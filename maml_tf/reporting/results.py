@@ -4,7 +4,6 @@ import dataclasses
 import importlib.metadata
 import json
 import math
-import os
 import pathlib
 import platform
 import subprocess
@@ -13,6 +12,7 @@ import sys
 from maml_tf.config import from_mapping
 from maml_tf.errors import UsageError
 from maml_tf.files import written_whole
+from maml_tf.machine import available_cores
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "mujoco", "gymnasium")
 
@@ -148,8 +148,7 @@ def _hardware():
             line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
         ]
         model = names[0] if names else model
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    hardware = f"{model}, {cores} cores"
+    hardware = f"{model}, {available_cores()} cores"
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
         for gpu in tensorflow.config.list_physical_devices("GPU"):
