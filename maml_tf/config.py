@@ -137,8 +137,8 @@ class ExperimentSpec:
 
     @property
     def iterations(self):
-        """Meta-iterations, or the training steps that one multi-task regressor may take."""
-        return self.meta.iterations if self.meta else self.multitask.max_steps
+        """Meta-iterations, or the number of multi-task regressors: what a reduced profile has fewer of."""
+        return self.meta.iterations if self.meta else self.multitask.regressors
 
     @property
     def hash(self):

@@ -48,8 +48,8 @@ class MultiTaskExperiment:
         A training that was stopped begins anew: it takes minutes, and ends at the same numbers.
 
         Returns:
-            Saved: the averaged parameters as its state; `validations` holds rows (steps, error) of every regressor and
-            `best_score` the chosen strength.
+            Saved: the averaged parameters as its state, the number of regressors as its iterations; `validations` holds
+            rows (steps, error) of every regressor and `best_score` the chosen strength.
         """
         if run_folder.exists():
             return run_folder.read()
@@ -59,7 +59,7 @@ class MultiTaskExperiment:
         with Progress(label, self.spec.multitask.regressors) as progress:
             trained = fit(self.spec.multitask.regressors, strength, progress)
         average = [tf.reduce_mean(p, axis=0) for p in trained.params]
-        saved = Saved(TrainingState.start(average)._replace(iteration=tf.reduce_max(trained.steps)))
+        saved = Saved(TrainingState.start(average)._replace(iteration=tf.constant(self.spec.multitask.regressors)))
         saved.best_params, saved.best_score, saved.best_iteration = average, strength, saved.iteration
         saved.validations = np.stack([trained.steps, trained.errors], axis=1).tolist()
         saved.seconds = time.monotonic() - started
