@@ -105,7 +105,7 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
         iterations_done=min(iterations),
         iterations_asked=spec.iterations_asked,
         targets={
-            target: target_value(curves, answer, spec.evaluation.tasks, f"{spec.name}: targets.{target}")
+            target: target_value(curves, answer, scores, f"{spec.name}: targets.{target}")
             for target, answer in spec.targets.items()
         },
         curves=curves,
@@ -135,8 +135,8 @@ def summarise(scores):
     )
 
 
-def target_value(curves, answer, num_tasks, where):
-    """The TargetValue of a TargetSpec: one point of a curve."""
+def target_value(curves, answer, scores, where):
+    """The TargetValue of a TargetSpec: one point of a curve, with the tasks that it was measured on."""
     curve = curves.get(answer.curve)
     if curve is None or answer.step not in curve.grad_steps:
         raise UsageError(
@@ -146,6 +146,6 @@ def target_value(curves, answer, num_tasks, where):
     return TargetValue(
         mean=curve.mean[point],
         ci95=curve.ci95[point],
-        n_tasks=num_tasks,
+        n_tasks=len(scores[answer.curve][0]),
         per_seed=tuple(values[point] for values in curve.per_seed),
     )

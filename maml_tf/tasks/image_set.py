@@ -26,37 +26,62 @@ class ImageSet:
     source: dict
 
     def select(self, classes):
-        """The ImageSet of the classes with these indices, in this order."""
-        return ImageSet(self.images[classes], tuple(self.class_names[c] for c in classes), self.source)
+        """The ImageSet of the classes with these indices, in this order; memory-mapped still when given a slice."""
+        names = np.array(self.class_names)[classes]
+        return ImageSet(self.images[classes], tuple(names.tolist()), self.source)
 
 
 def write_image_set(folder, name, images, class_names, origin):
     """Writes `<name>.npy` and then its manifest `<name>.json`: without the manifest the array does not count.
 
+    What stood there before stays until the new array is complete.
+
     Args:
         folder: the folder of prepared sets.
         name: "omniglot", ...
-        images: uint8 [C, M, height, width, channels].
+        images: uint8 [C, M, height, width, channels], or an iterator over the C classes where they need more memory
+            than there may be.
         class_names: C names.
-        origin: what the images were made from, for the manifest and every result.
+        origin: what the images were made from, for the manifest and every result; a string, or a function that gives
+            it after the last class (a checksum of what the iterator read).
 
     Returns:
         The ImageSet, as `read_image_set` gives it.
+
+    Raises:
+        ValueError: the classes are not C arrays of uint8 of one shape.
     """
     array_file, manifest_file = _files(folder, name)
-    manifest_file.unlink(missing_ok=True)
     with written_whole(array_file, "wb") as file:
-        np.save(file, np.ascontiguousarray(images))
+        shape = _write_classes(file, images, len(class_names))
+        manifest_file.unlink(missing_ok=True)
     manifest = {
         "name": name,
-        "origin": origin,
+        "origin": origin() if callable(origin) else origin,
         "sha256": file_sha256(array_file),
-        "shape": list(images.shape),
+        "shape": shape,
         "class_names": list(class_names),
     }
     with written_whole(manifest_file) as file:
         json.dump(manifest, file, indent=1)
     return read_image_set(folder, name)
+
+
+def _write_classes(file, classes, num_classes):
+    """Writes the array in NumPy's file format, one class after the other; returns its shape."""
+    shape, written = None, 0
+    for images in classes:
+        if shape is None:
+            shape = [num_classes, *images.shape]
+            header = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+        if images.dtype != np.uint8 or list(images.shape) != shape[1:]:
+            raise ValueError(f"class {written} is {images.dtype} {list(images.shape)}, not uint8 {shape[1:]}")
+        file.write(np.ascontiguousarray(images).data)
+        written += 1
+    if written != num_classes:
+        raise ValueError(f"{written} classes of images came for {num_classes} names")
+    return shape
 
 
 def read_image_set(folder, name, verify=False):
