@@ -1,10 +1,11 @@
 """Downloads with a checksum: a file is there complete and right, or not at all."""
 
 import hashlib
+import http.client
 import pathlib
-import shutil
-import urllib.error
 import urllib.request
+
+from damage import damaged, verdict
 
 from maml_tf.errors import DataMissingError
 from maml_tf.files import written_whole
@@ -13,35 +14,40 @@ SECONDS = 60
 
 
 def check(path, md5):
-    """Compares a file with its MD5; DataMissingError says what was found instead."""
-    content = pathlib.Path(path).read_bytes()
-    found = hashlib.md5(content).hexdigest()
+    """Compares a file with its MD5.
+
+    Raises:
+        DataMissingError: the file is missing or another one; says what was found.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise damaged(path, "")
+    found = hashlib.md5(path.read_bytes()).hexdigest()
     if found != md5:
-        looks = (
-            "an HTML page"
-            if content.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
-            else "another file"
-        )
-        raise DataMissingError(
-            f"{path} ({len(content)} bytes) is damaged, incomplete or {looks}: its MD5 is {found}, expected {md5}. "
-            "Remove it to download it again."
-        )
+        raise damaged(path, f"its MD5 is {found}, {md5} is expected; remove it or bring the right one")
 
 
 def fetch(url, path, md5):
     """Downloads `url` to `path` unless a file lies there already; checks it in both cases.
 
     Raises:
-        DataMissingError: the server cannot be reached, or what came is not the file.
+        DataMissingError: the server cannot be reached, or what came or lay there is not the file.
     """
     path = pathlib.Path(path)
-    if not path.exists():
-        try:
-            with urllib.request.urlopen(url, timeout=SECONDS) as response, written_whole(path, "wb") as file:
-                shutil.copyfileobj(response, file)
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            raise DataMissingError(
-                f"{url} cannot be downloaded ({error}). Bring the file by hand to {path}, or give a folder that holds "
-                "it: make data MIRROR=folder"
-            ) from None
-    check(path, md5)
+    if path.exists():
+        check(path, md5)
+        return
+    by_hand = f"Bring the file by hand to {path}, or give a folder that holds it: make data MIRROR=folder"
+    try:
+        with urllib.request.urlopen(url, timeout=SECONDS) as response:
+            content = response.read()
+    except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
+        raise DataMissingError(f"{url} cannot be downloaded ({error}). {by_hand}") from None
+    found = hashlib.md5(content).hexdigest()
+    if found != md5:
+        raise DataMissingError(
+            f"{url} gave {len(content)} bytes that are {verdict(content)}: "
+            f"their MD5 is {found}, {md5} is expected. {by_hand}"
+        )
+    with written_whole(path, "wb") as file:
+        file.write(content)

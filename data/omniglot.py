@@ -1,24 +1,36 @@
 """Reads Omniglot as published (two zips of PNGs) or from a packed mirror, and resizes it as the authors' code did."""
 
 import collections
+import dataclasses
 import io
 import pathlib
 import zipfile
 
+import damage
 import numpy as np
+from damage import damaged
 from PIL import Image
 
 from maml_tf.errors import DataMissingError
-from maml_tf.tasks.omniglot import DRAWINGS, SIDE
+from maml_tf.tasks.omniglot import CHARACTERS, DRAWINGS, SIDE
 
-URL = "https://github.com/brendenlake/omniglot/raw/master/python/"
+URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 # The checksums are the ones that other libraries' loaders have published for years.
 ZIPS = {
-    "images_background.zip": {"md5": "68d2efa1b9178cc56df9314c21c6e718", "characters": 964},
-    "images_evaluation.zip": {"md5": "6b91aef0f799c5bb55b94e3f2daec811", "characters": 659},
+    "images_background.zip": "68d2efa1b9178cc56df9314c21c6e718",
+    "images_evaluation.zip": "6b91aef0f799c5bb55b94e3f2daec811",
 }
 PACKED = "omniglot.npz"
 ORIGINAL_SIDE = 105
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """How many characters and drawings of each there must be; the published set unless a test says otherwise."""
+
+    background: int = 964
+    evaluation: int = CHARACTERS - 964
+    drawings: int = DRAWINGS
 
 
 def nearest_28(ink):
@@ -31,12 +43,12 @@ def nearest_28(ink):
     return np.where(ink[..., centres[:, None], centres], 255, 0).astype(np.uint8)
 
 
-def from_zips(folder, zips=None):
+def from_zips(folder, counts=None):
     """Reads the official zips in `folder`.
 
     Args:
         folder: where the zips lie.
-        zips: {file name: {"characters": how many it must hold}}; the official ones by default.
+        counts: Counts; the published ones by default.
 
     Returns:
         (images uint8 [C, 20, 28, 28, 1], names) with the classes sorted by name.
@@ -44,47 +56,51 @@ def from_zips(folder, zips=None):
     Raises:
         DataMissingError: a zip is unreadable or does not hold what it should; names it.
     """
-    drawings = {}
-    for name, expected in (zips or ZIPS).items():
+    drawings = collections.defaultdict(dict)
+    for name in ZIPS:
         path = pathlib.Path(folder) / name
-        found = collections.defaultdict(dict)
         try:
             with zipfile.ZipFile(path) as archive:
                 for member in archive.namelist():
                     if member.endswith(".png"):
-                        part, alphabet, character, file = member.split("/")[-4:]
-                        image = Image.open(io.BytesIO(archive.read(member)))
-                        key = f"{part.removeprefix('images_')}/{alphabet}/{character}"
-                        found[key][file] = ~np.asarray(image.convert("1"))
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise DataMissingError(f"{path} cannot be read: {error}") from None
-        if len(found) != expected["characters"]:
-            raise DataMissingError(f"{path} holds {len(found)} characters; {expected['characters']} are expected")
-        drawings |= found
-    return _stacked(drawings, folder)
+                        part, alphabet, character, file = member.split("/")
+                        image = Image.open(io.BytesIO(archive.read(member)), formats=["PNG"])
+                        character = f"{part.removeprefix('images_')}/{alphabet}/{character}"
+                        drawings[character][file] = ~np.asarray(image.convert("1"))
+        except damage.BROKEN_ARCHIVE as error:
+            raise damaged(path, error) from None
+    return _prepared(drawings, folder, counts or Counts())
 
 
-def from_packed(folder):
-    """Reads the packed mirror `omniglot.npz` (described in data/README.md); returns as `from_zips`."""
+def from_packed(folder, counts=None):
+    """Reads the packed mirror `omniglot.npz` (described in data/README.md); arguments and result as `from_zips`."""
     path = pathlib.Path(folder) / PACKED
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = [str(name) for name in archive["class_name"]]
-            pixels = np.unpackbits(archive["images_packed"], axis=1)[:, : ORIGINAL_SIDE**2]
-            class_index, drawer = archive["class_index"], archive["drawer"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DataMissingError(f"{path} cannot be read: {error}") from None
-    pixels = pixels.reshape(-1, ORIGINAL_SIDE, ORIGINAL_SIDE).astype(bool)
+    arrays = damage.read_npz(path, ("class_name", "images_packed", "class_index", "drawer"))
     drawings = collections.defaultdict(dict)
-    for image, character, person in zip(pixels, class_index, drawer, strict=True):
-        drawings[names[character]][f"{person:02d}"] = image
-    return _stacked(drawings, path)
+    try:
+        pixels = np.unpackbits(arrays["images_packed"], axis=1)[:, : ORIGINAL_SIDE**2]
+        pixels = pixels.reshape(-1, ORIGINAL_SIDE, ORIGINAL_SIDE).astype(bool)
+        for image, character, person in zip(pixels, arrays["class_index"], arrays["drawer"], strict=True):
+            drawings[str(arrays["class_name"][character])][f"{person:02d}"] = image
+    except (ValueError, IndexError, TypeError) as error:
+        raise DataMissingError(f"{path}: its arrays do not fit together: {error}") from None
+    return _prepared(drawings, path, counts or Counts())
 
 
-def _stacked(drawings, where):
+def _prepared(drawings, where, counts):
+    """Checks {character: {file name: ink}} for completeness; returns images and names as `from_zips`."""
     names = sorted(drawings)
+    found = collections.Counter(name.split("/")[0] for name in names)
+    expected = {"background": counts.background, "evaluation": counts.evaluation}
+    if found != expected:
+        raise DataMissingError(f"{where} holds the characters {dict(found)}; {expected} are expected")
     for name in names:
-        if len(drawings[name]) != DRAWINGS:
-            raise DataMissingError(f"{where}: {name} has {len(drawings[name])} drawings; {DRAWINGS} are expected")
+        if len(drawings[name]) != counts.drawings:
+            raise DataMissingError(
+                f"{where}: {name} has {len(drawings[name])} drawings; {counts.drawings} are expected"
+            )
+        for file, ink in drawings[name].items():
+            if ink.shape != (ORIGINAL_SIDE, ORIGINAL_SIDE):
+                raise DataMissingError(f"{where}: {name}/{file} is {ink.shape}; 105 x 105 pixels are expected")
     images = np.stack([[drawings[name][file] for file in sorted(drawings[name])] for name in names])
     return nearest_28(images)[..., np.newaxis], names

@@ -1,7 +1,7 @@
-"""Prepares the data sets of the experiments: `python data/prepare.py [--mirror FOLDER]`, or `make data`.
+"""Prepares the data sets of the experiments: `python data/prepare.py [omniglot] [mini-imagenet]`, or `make data`.
 
-Omniglot comes from its official archives (downloaded once, checksummed), or from a folder that holds them or a packed
-copy. What is prepared and intact is left alone. See data/README.md.
+Without names, Omniglot and, where a source of it is at hand, mini-ImageNet. What is prepared and intact is left alone.
+See data/README.md.
 """
 
 import argparse
@@ -12,25 +12,33 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import download
+import mini_imagenet
 import omniglot
+from mini_imagenet_folders import ilsvrc_images, ready_jpegs
+from mini_imagenet_packed import is_packed, packed
+from mini_imagenet_pickles import are_pickles, pickles
 
 from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError
-from maml_tf.tasks.image_set import read_image_set, write_image_set
+from maml_tf.tasks.image_set import file_sha256, read_image_set, write_image_set
+from maml_tf.tasks.mini_imagenet import load_mini_imagenet
 from maml_tf.tasks.omniglot import NAME as OMNIGLOT
 
 HERE = pathlib.Path(__file__).resolve().parent
+DATA_SETS = ("omniglot", "mini-imagenet")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--mirror", type=pathlib.Path, help="folder with the archives or packed copies, instead of the network"
-    )
-    parser.add_argument("--prepared", type=pathlib.Path, default=HERE / "prepared", help="where the prepared arrays go")
-    parser.add_argument("--downloads", type=pathlib.Path, default=HERE / "downloads", help="where downloads are kept")
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
+    own_source = arguments.imagenet or arguments.jpegs or arguments.pickles
     try:
-        prepare_omniglot(arguments.mirror, arguments.prepared, arguments.downloads)
+        for folder in (arguments.mirror, own_source, arguments.csv):
+            if folder is not None and not folder.is_dir():
+                raise UsageError(f"{folder}: there is no such folder")
+        if "omniglot" in (arguments.data_sets or DATA_SETS):
+            prepare_omniglot(arguments)
+        if "mini-imagenet" in (arguments.data_sets or DATA_SETS):
+            asked_for = "mini-imagenet" in arguments.data_sets or own_source is not None
+            prepare_mini_imagenet(arguments, asked_for)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -40,36 +48,104 @@ def main():
     return 0
 
 
-def prepare_omniglot(mirror, prepared, downloads):
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    folder = {"type": pathlib.Path, "metavar": "FOLDER"}
+    parser.add_argument("data_sets", nargs="*", type=data_set, metavar="DATA_SET", help=" or ".join(DATA_SETS))
+    parser.add_argument("--mirror", **folder, help="archives, pickles or packed copies, instead of the network")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--imagenet", **folder, help="ILSVRC-2012 training images, for mini-ImageNet; with --csv")
+    source.add_argument("--jpegs", **folder, help="mini-ImageNet as 84x84 JPEGs named as in the csv files; with --csv")
+    source.add_argument("--pickles", **folder, help="mini-ImageNet as mini-imagenet-cache-{train,val,test}.pkl")
+    parser.add_argument(
+        "--csv", **folder, help="train.csv, val.csv and test.csv of the split; default: with the images"
+    )
+    parser.add_argument("--prepared", **folder, default=HERE / "prepared", help="where the prepared arrays go")
+    parser.add_argument("--downloads", **folder, default=HERE / "downloads", help="where downloads are kept")
+    arguments = parser.parse_args()
+    if arguments.csv is not None and not (arguments.imagenet or arguments.jpegs):
+        parser.error("--csv: goes with --imagenet or --jpegs")
+    return arguments
+
+
+def data_set(name):
+    if name not in DATA_SETS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(DATA_SETS)}")
+    return name
+
+
+def prepare_omniglot(arguments):
     """Writes the prepared Omniglot unless it is there and intact."""
-    try:
-        image_set = read_image_set(prepared, OMNIGLOT, verify=True)
-    except DataMissingError as missing:
-        print(f"omniglot: {missing}" if "missing" not in str(missing) else "omniglot: preparing")
-    else:
-        print(f"omniglot: prepared and intact, {len(image_set.class_names)} characters in {prepared}")
+    if intact("omniglot", lambda: [read_image_set(arguments.prepared, OMNIGLOT, verify=True)]):
         return
     started = time.monotonic()
-    images, names, origin = read_omniglot(mirror, downloads)
-    write_image_set(prepared, OMNIGLOT, images, names, origin)
+    images, names, origin = read_omniglot(arguments.mirror, arguments.downloads)
+    write_image_set(arguments.prepared, OMNIGLOT, images, names, origin)
     print(f"omniglot: {images.shape[0]} characters from {origin}, {time.monotonic() - started:.0f} s")
 
 
 def read_omniglot(mirror, downloads):
     """Images, names and origin from the mirror, or from the official archives."""
-    if mirror is None:
-        for name, expected in omniglot.ZIPS.items():
-            download.fetch(omniglot.URL + name, downloads / name, expected["md5"])
-        return *omniglot.from_zips(downloads), "official archives"
-    if not mirror.is_dir():
-        raise UsageError(f"--mirror {mirror}: there is no such folder")
-    if (mirror / omniglot.PACKED).exists():
-        return *omniglot.from_packed(mirror), f"packed copy {omniglot.PACKED}"
+    folder = downloads if mirror is None else mirror
+    if (folder / omniglot.PACKED).exists():
+        origin = f"packed copy {omniglot.PACKED}, SHA-256 {file_sha256(folder / omniglot.PACKED)}"
+        return *omniglot.from_packed(folder), origin
     for name, expected in omniglot.ZIPS.items():
-        if not (mirror / name).exists():
+        if mirror is None:
+            download.fetch(omniglot.URL + name, downloads / name, expected["md5"])
+        elif (mirror / name).exists():
+            download.check(mirror / name, expected["md5"])
+        else:
             raise DataMissingError(f"{mirror} holds neither {omniglot.PACKED} nor {name}")
-        download.check(mirror / name, expected["md5"])
-    return *omniglot.from_zips(mirror), "official archives"
+    origin = f"official archives, SHA-256 {file_sha256(*(folder / name for name in omniglot.ZIPS))}"
+    return *omniglot.from_zips(folder), origin
+
+
+def prepare_mini_imagenet(arguments, asked_for):
+    """Writes the three prepared splits of mini-ImageNet unless they are there and intact."""
+    if intact("mini-imagenet", lambda: load_mini_imagenet(arguments.prepared, verify=True).values()):
+        return
+    source = find_mini_imagenet(arguments)
+    if source is None:
+        missing = (
+            "mini-imagenet: there is no source of its images, which may not be passed on freely and cannot be "
+            "downloaded. Give one of --imagenet, --jpegs, --pickles or --mirror (see data/README.md)"
+        )
+        if asked_for:
+            raise DataMissingError(missing)
+        print(missing)
+        return
+    started = time.monotonic()
+    mini_imagenet.write(source, arguments.prepared)
+    print(f"mini-imagenet: prepared in {arguments.prepared}, {time.monotonic() - started:.0f} s")
+
+
+def find_mini_imagenet(arguments):
+    """The source that was asked for, or what lies in the mirror or among the downloads, or None."""
+    if arguments.imagenet:
+        return ilsvrc_images(arguments.imagenet, arguments.csv or arguments.imagenet)
+    if arguments.jpegs:
+        return ready_jpegs(arguments.jpegs, arguments.csv or arguments.jpegs)
+    if arguments.pickles:
+        return pickles(arguments.pickles)
+    for folder in filter(None, (arguments.mirror, arguments.downloads)):
+        if is_packed(folder):
+            return packed(folder)
+        if are_pickles(folder):
+            return pickles(folder)
+    return None
+
+
+def intact(name, read):
+    """Whether a prepared set is there and intact; says so, or what is wrong with it."""
+    try:
+        image_sets = list(read())
+    except DataMissingError as problem:
+        print(f"{name}: to be prepared; {problem}", flush=True)
+        return False
+    classes = sum(len(image_set.class_names) for image_set in image_sets)
+    print(f"{name}: prepared and intact, {classes} classes from {image_sets[0].source['origin']}")
+    return True
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def draw(arguments, results):
     rows = [
         drawn_row(arguments, results, K=5, index=0),
         drawn_row(arguments, results, K=10, index=0),
-        drawn_row(arguments, results, K=10, index=1, halves=True),
+        drawn_row(arguments, results, K=10, index=0, halves=True),
     ]
     save_figure(figures.adaptation(rows), "fig2", arguments)
 

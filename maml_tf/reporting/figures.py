@@ -51,7 +51,8 @@ def learning_curves(panels, paper_points=()):
         axis.set_ylim(-0.1, 3.6)
         axis.grid(alpha=0.25)
     axes[0][0].set_ylabel("mean squared error")
-    axes[0][-1].legend(frameon=False, fontsize=8)
+    shown = {label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    axes[0][-1].legend(shown.values(), shown.keys(), frameon=False, fontsize=8, loc="center right")
     return figure
 
 
@@ -83,10 +84,14 @@ def adaptation(rows):
                 axis.plot(row["x"], values, STYLES[step], color=COLOURS[method], linewidth=1.4, label=label)
             axis.plot(*row["support"], "^", color="#762a83", markersize=7, label="the K points")
             axis.set_title(f"{LABELS[method]}, {row['title']}, step size {row['step_sizes'][method]:g}", fontsize=9)
-            bound = 1.35 * max(abs(row["truth"]).max(), 1)
+            drawn = [row["truth"], *(values for steps in row["predictions"].values() for values in steps.values())]
+            bound = 1.15 * max(abs(values).max() for values in drawn)
             axis.set_ylim(-bound, bound)
             axis.set_xlim(row["x"][0], row["x"][-1])
-    for axis in axes[0]:
-        axis.legend(frameon=False, fontsize=7, loc="upper right", ncols=2)
+    for column, axis in enumerate(axes[-1]):
+        axis.set_xlabel("x")
+        handles, labels = axis.get_legend_handles_labels()
+        place = {"loc": "upper center", "bbox_to_anchor": (0.26 + 0.49 * column, 0.0)}
+        figure.legend(handles, labels, frameon=False, fontsize=8, ncols=3, **place)
     figure.tight_layout()
     return figure

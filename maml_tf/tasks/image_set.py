@@ -119,10 +119,13 @@ def read_image_set(folder, name, verify=False):
     return ImageSet(images, names, source)
 
 
-def file_sha256(path):
-    """The SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def file_sha256(*paths):
+    """The SHA-256 of the contents of one file, or of several one after the other, in hexadecimal."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 def _files(folder, name):

@@ -1,40 +1,42 @@
-"""mini-ImageNet: 100 classes of ImageNet, 600 images each, in Ravi and Larochelle's split (PROTOCOL 2.6)."""
+"""mini-ImageNet: 100 classes of 600 images in the split of Ravi and Larochelle (PROTOCOL 2.6)."""
 
 from maml_tf.errors import DataMissingError
 from maml_tf.tasks.image_set import read_image_set
 
-NAME = "mini_imagenet"
-# The paper's text says 12 validation and 24 test classes; the lists that its code reads have 16 and 20.
-SPLIT = {"train": 64, "validation": 16, "test": 20}
-IMAGES = 600
+# The paper's text says 12 validation and 24 test classes; the split files that its code reads have 16 and 20.
+CLASSES = {"train": 64, "validation": 16, "test": 20}
+NAMES = {split: f"mini_imagenet_{split}" for split in CLASSES}
+IMAGES_PER_CLASS = 600
 SIDE = 84
 
 
-def load_mini_imagenet(folder):
-    """The three parts of mini-ImageNet, views of one memory-mapped array.
+def load_mini_imagenet(folder, verify=False):
+    """The three splits, each with its classes sorted by WordNet id.
+
+    Args:
+        folder: the folder of prepared sets.
+        verify: also compare the checksums (reads 1.3 GB).
 
     Returns:
-        {"train": 64 classes, "validation": 16, "test": 20}: ImageSets with images uint8 [C, 600, 84, 84, 3], the
-        classes of each sorted by name ("train/n01532829": the part and the WordNet id).
+        {"train": ImageSet, "validation": ImageSet, "test": ImageSet}: images uint8 [C, 600, 84, 84, 3], memory-mapped,
+        with C = 64, 16, 20.
 
     Raises:
-        DataMissingError: the prepared set is missing, damaged or incomplete.
+        DataMissingError: a prepared split is missing, damaged or incomplete, or comes from another source than the
+            others.
     """
-    image_set = read_image_set(folder, NAME)
-    expected = (sum(SPLIT.values()), IMAGES, SIDE, SIDE, 3)
-    if image_set.images.shape != expected:
-        raise DataMissingError(
-            f"{folder}: the prepared mini-ImageNet has shape {list(image_set.images.shape)}; {list(expected)} is "
-            "expected: `make data` prepares it"
-        )
-    parts, start = {}, 0
-    for part, num_classes in SPLIT.items():
-        parts[part] = image_set.select(slice(start, start + num_classes))
-        strays = [name for name in parts[part].class_names if not name.startswith(f"{part}/")]
-        if strays:
+    splits = {split: read_image_set(folder, name, verify) for split, name in NAMES.items()}
+    for split, image_set in splits.items():
+        expected = (CLASSES[split], IMAGES_PER_CLASS, SIDE, SIDE, 3)
+        if image_set.images.shape != expected:
             raise DataMissingError(
-                f"{folder}: the prepared mini-ImageNet has {strays[0]} among its {num_classes} {part} classes; remove "
-                "it, then `make data` prepares it"
+                f"{folder}: the prepared {NAMES[split]} has shape {list(image_set.images.shape)}; {list(expected)} is "
+                "expected: remove it, then `make data` prepares it"
             )
-        start += num_classes
-    return parts
+    origins = {image_set.source["origin"] for image_set in splits.values()}
+    if len(origins) > 1:
+        raise DataMissingError(
+            f"{folder}: the splits of mini-ImageNet come from different sources ({'; '.join(sorted(origins))}): remove "
+            "them, then `make data` prepares them from one"
+        )
+    return splits

@@ -1,0 +1,117 @@
+"""mini-ImageNet from any of its sources: what it must hold, and how it becomes the prepared arrays (PROTOCOL 2.6).
+
+The sources themselves are in `mini_imagenet_folders`, `mini_imagenet_pickles` and `mini_imagenet_packed`.
+"""
+
+import dataclasses
+import io
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from maml_tf.errors import DataMissingError
+from maml_tf.tasks.image_set import file_sha256, write_image_set
+from maml_tf.tasks.mini_imagenet import IMAGES_PER_CLASS, NAMES, SIDE
+
+# The split of Ravi and Larochelle (2017), by WordNet id.
+_WORDNET_IDS = {
+    "train": """
+        n01532829 n01558993 n01704323 n01749939 n01770081 n01843383 n01910747 n02074367 n02089867 n02091831
+        n02101006 n02105505 n02108089 n02108551 n02108915 n02111277 n02113712 n02120079 n02165456 n02457408
+        n02606052 n02687172 n02747177 n02795169 n02823428 n02966193 n03017168 n03047690 n03062245 n03207743
+        n03220513 n03337140 n03347037 n03400231 n03476684 n03527444 n03676483 n03838899 n03854065 n03888605
+        n03908618 n03924679 n03998194 n04067472 n04243546 n04251144 n04258138 n04275548 n04296562 n04389033
+        n04435653 n04443257 n04509417 n04515003 n04596742 n04604644 n04612504 n06794110 n07584110 n07697537
+        n07747607 n09246464 n13054560 n13133613""",
+    "validation": """
+        n01855672 n02091244 n02114548 n02138441 n02174001 n02950826 n02971356 n02981792 n03075370 n03417042
+        n03535780 n03584254 n03770439 n03773504 n03980874 n09256479""",
+    "test": """
+        n01930112 n01981276 n02099601 n02110063 n02110341 n02116738 n02129165 n02219486 n02443484 n02871525
+        n03127925 n03146219 n03272010 n03544143 n03775546 n04146614 n04149813 n04418357 n04522168 n07613480""",
+}
+CLASSES = {split: ids.split() for split, ids in _WORDNET_IDS.items()}
+# What the sources' files are called: train.csv, val.csv, test.csv and so on.
+FILE_PARTS = {"train": "train", "validation": "val", "test": "test"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a complete source holds."""
+
+    classes: dict[str, list[str]]
+    images_per_class: int
+
+
+COMPLETE = Contents(CLASSES, IMAGES_PER_CLASS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A place that mini-ImageNet can be read from.
+
+    Attributes:
+        place: the folder, for messages.
+        kind: what sort of source it is, in words.
+        files: the files that its images come from; their checksum goes into the manifest and every result.
+        counts: {split: {class: number of images}}, known before any image is decoded.
+        read: read(split, class) gives the class's images, uint8 [M, 84, 84, 3]; DataMissingError names a bad one.
+    """
+
+    place: str
+    kind: str
+    files: list[pathlib.Path]
+    counts: dict[str, dict[str, int]]
+    read: Callable[[str, str], np.ndarray]
+
+
+def check(source, contents=COMPLETE):
+    """Compares what a source says it holds with what it must hold; DataMissingError names the first difference."""
+    for split, classes in contents.classes.items():
+        counts = source.counts[split]
+        for wrong, what in ((set(classes) - set(counts), "lacks"), (set(counts) - set(classes), "should not have")):
+            if wrong:
+                names = ", ".join(sorted(wrong)[:5]) + (", ..." if len(wrong) > 5 else "")
+                raise DataMissingError(f"{source.place}: {split} {what} {len(wrong)} classes: {names}")
+        for name in classes:
+            if counts[name] != contents.images_per_class:
+                raise DataMissingError(
+                    f"{source.place}: {split} class {name} has {counts[name]} images; "
+                    f"{contents.images_per_class} are expected"
+                )
+
+
+def write(source, folder, contents=COMPLETE):
+    """Checks a source and writes its three splits as prepared image sets, saying how far it is.
+
+    Raises:
+        DataMissingError: the source is incomplete or an image unreadable; no incomplete array is left behind.
+    """
+    check(source, contents)
+    print(f"mini-imagenet: {source.kind} in {source.place}", flush=True)
+    origin = f"{source.kind}, SHA-256 {file_sha256(*source.files)}"
+    for split, names in contents.classes.items():
+        images = np.empty((len(names), contents.images_per_class, SIDE, SIDE, 3), np.uint8)
+        for index, name in enumerate(names):
+            images[index] = source.read(split, name)
+            if (index + 1) % 4 == 0 or index + 1 == len(names):
+                print(f"mini-imagenet: {split}, {index + 1} of {len(names)} classes", flush=True)
+        write_image_set(folder, NAMES[split], images, names, origin)
+
+
+def decode(content, name):
+    """An encoded 84x84 image as uint8 [84, 84, 3].
+
+    Raises:
+        DataMissingError: the image cannot be read or has another size; names it.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            pixels = np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow's own for broken files
+        raise DataMissingError(f"{name} ({len(content)} bytes) is not a readable image: {error}") from None
+    if pixels.shape != (SIDE, SIDE, 3):
+        raise DataMissingError(f"{name} has {pixels.shape[1]}x{pixels.shape[0]} pixels; {SIDE}x{SIDE} are expected")
+    return pixels

@@ -1,0 +1,109 @@
+"""mini-ImageNet from the three pickles that are passed around, mini-imagenet-cache-{train,val,test}.pkl.
+
+Each holds {"image_data": uint8 [N, 84, 84, 3], "class_dict": {class: indices}}. A pickle is a program; these are read
+by an unpickler that can build arrays and nothing else, so that a file from anywhere can do no harm.
+"""
+
+import functools
+import pathlib
+import pickle
+import re
+
+import numpy as np
+from damage import damaged
+from mini_imagenet import FILE_PARTS, SIDE, Source
+
+FILES = {split: f"mini-imagenet-cache-{part}.pkl" for split, part in FILE_PARTS.items()}
+
+
+def are_pickles(folder):
+    """Whether any of the pickles lies in a folder."""
+    return any((pathlib.Path(folder) / name).exists() for name in FILES.values())
+
+
+def pickles(folder):
+    """The Source of the three pickles in a folder.
+
+    Raises:
+        DataMissingError: a pickle is missing or damaged, holds something else, or asks for a function that building
+            arrays does not need; names it.
+    """
+    paths = {split: pathlib.Path(folder) / name for split, name in FILES.items()}
+    load = functools.lru_cache(maxsize=1)(load_pickle)  # one at a time: the training classes take 0.8 GB
+
+    def read(split, wnid):
+        images, classes = load(paths[split])
+        return images[classes[wnid]]
+
+    counts = {split: {wnid: len(indices) for wnid, indices in load(path)[1].items()} for split, path in paths.items()}
+    return Source(
+        place=str(folder),
+        kind="pickles of 84x84 images",
+        files=list(paths.values()),
+        counts=counts,
+        read=read,
+    )
+
+
+def load_pickle(path):
+    """Images uint8 [N, 84, 84, 3] and {class: its indices} from one pickle; raises as `pickles`."""
+    try:
+        with open(path, "rb") as file:
+            content = _ArraysOnly(file, encoding="latin1").load()  # some were written by Python 2
+        images = content["image_data"]
+        classes = {str(name): np.asarray(indices, np.int64) for name, indices in content["class_dict"].items()}
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE, 3):
+            raise ValueError(f"image_data is no uint8 array [N, {SIDE}, {SIDE}, 3]")
+        indices = np.concatenate(list(classes.values()))
+        if len(np.unique(indices)) != len(indices) or indices.min() < 0 or indices.max() >= len(images):
+            raise ValueError(f"class_dict gives an index twice or one that is not below {len(images)}")
+    except Exception as error:  # a broken pickle can raise nearly anything
+        raise damaged(path, f"{type(error).__name__}: {error}") from None
+    return images, classes
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Knows the few names that NumPy's arrays and numbers have in their pickles, each with a harmless stand-in."""
+
+    def find_class(self, module, name):
+        try:
+            return _STAND_INS[module.replace("numpy._core", "numpy.core"), name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused") from None
+
+
+def _dtype(code, *_):
+    """Plain numbers only. NumPy ignores what a pickle wants to set on the type that this returns."""
+    if not re.fullmatch(r"[biuf][1248]", code):
+        raise pickle.UnpicklingError(f"it asks for an array of {code!r}, which is refused")
+    return np.dtype(code)
+
+
+def _empty_array(*_):
+    """An array to be filled with the shape, type and bytes that follow; NumPy checks that they fit."""
+    return np.empty(0, np.uint8)
+
+
+def _from_buffer(buffer, dtype, shape, order):
+    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+
+
+def _scalar(dtype, content):
+    return np.frombuffer(content.encode("latin1") if isinstance(content, str) else content, dtype)[0]
+
+
+def _bytes(text, encoding):
+    """How pickles of protocol 2 spell bytes."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for bytes in {encoding!r}, which is refused")
+    return text.encode("latin1")
+
+
+_STAND_INS = {
+    ("numpy", "dtype"): _dtype,
+    ("numpy", "ndarray"): None,
+    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("_codecs", "encode"): _bytes,
+}
