@@ -1,6 +1,8 @@
-"""What is said of a file that is not what it should be."""
+"""Files that are not what they should be: reading them without surprises, and what is said of them."""
 
 import pathlib
+
+import numpy as np
 
 from maml_tf.errors import DataMissingError
 
@@ -19,3 +21,12 @@ def damaged(path, reason):
     with open(path, "rb") as file:
         start = file.read(100)
     return DataMissingError(f"{path} ({path.stat().st_size} bytes) is {verdict(start)}: {reason}")
+
+
+def read_npz(path, keys):
+    """{key: array} of an .npz file, without pickles; DataMissingError names a file that is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in keys}
+    except Exception as error:  # a broken archive can raise nearly anything
+        raise damaged(path, error) from None

@@ -33,6 +33,9 @@ _WORDNET_IDS = {
         n03127925 n03146219 n03272010 n03544143 n03775546 n04146614 n04149813 n04418357 n04522168 n07613480""",
 }
 CLASSES = {split: ids.split() for split, ids in _WORDNET_IDS.items()}
+# One ILSVRC file in a million is a PNG under the name of a JPEG.
+FORMATS = ("JPEG", "PNG")
+BROKEN_IMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 # What the sources' files are called: train.csv, val.csv, test.csv and so on.
 FILE_PARTS = {"train": "train", "validation": "val", "test": "test"}
 
@@ -93,12 +96,14 @@ def write(source, folder, contents=COMPLETE):
     print(f"mini-imagenet: {source.kind} in {source.place}", flush=True)
     origin = f"{source.kind}, SHA-256 {file_sha256(*source.files)}"
     for split, names in contents.classes.items():
-        images = np.empty((len(names), contents.images_per_class, SIDE, SIDE, 3), np.uint8)
-        for index, name in enumerate(names):
-            images[index] = source.read(split, name)
-            if (index + 1) % 4 == 0 or index + 1 == len(names):
-                print(f"mini-imagenet: {split}, {index + 1} of {len(names)} classes", flush=True)
-        write_image_set(folder, NAMES[split], images, names, origin)
+        write_image_set(folder, NAMES[split], _class_by_class(source, split, names), names, origin)
+
+
+def _class_by_class(source, split, names):
+    for done, name in enumerate(names, 1):
+        yield source.read(split, name)
+        if done % 4 == 0 or done == len(names):
+            print(f"mini-imagenet: {split}, {done} of {len(names)} classes", flush=True)
 
 
 def decode(content, name):
@@ -108,9 +113,9 @@ def decode(content, name):
         DataMissingError: the image cannot be read or has another size; names it.
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow's own for broken files
+    except BROKEN_IMAGE as error:
         raise DataMissingError(f"{name} ({len(content)} bytes) is not a readable image: {error}") from None
     if pixels.shape != (SIDE, SIDE, 3):
         raise DataMissingError(f"{name} has {pixels.shape[1]}x{pixels.shape[0]} pixels; {SIDE}x{SIDE} are expected")

@@ -26,7 +26,10 @@ def ready_jpegs(folder, csv_folder):
     listed = read_csv_files(csv_folder)
     where = {}
     for parent, _, files in os.walk(folder):
-        where |= {file: pathlib.Path(parent) / file for file in files if CSV_NAME.fullmatch(file)}
+        for file in filter(CSV_NAME.fullmatch, files):
+            if file in where:
+                raise DataMissingError(f"{folder}: {file} is there twice, in {where[file].parent} and in {parent}")
+            where[file] = pathlib.Path(parent) / file
     paths = {}
     for split, classes in listed.items():
         names = [name for members in classes.values() for name in members]

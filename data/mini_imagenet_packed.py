@@ -1,11 +1,9 @@
 """mini-ImageNet as packed shards: JPEGs that share one header (the format is described in data/README.md)."""
 
-import functools
 import pathlib
-import zipfile
 
 import numpy as np
-from damage import damaged
+from damage import damaged, read_npz
 from mini_imagenet import Source, decode
 
 from maml_tf.errors import DataMissingError
@@ -24,23 +22,21 @@ def is_packed(folder):
 
 def packed(folder):
     """The Source of the five shards in a folder; DataMissingError names the shard that is missing or damaged."""
-    folder = pathlib.Path(folder)
-    holders = {split: {} for split in SHARDS}
-    counts = {split: {} for split in SHARDS}
-    for split, names in SHARDS.items():
-        for path in (folder / name for name in names):
-            for wnid, count in _classes(path).items():
-                if wnid in counts[split]:
-                    raise DataMissingError(f"{path}: class {wnid} is in another shard of {split} too")
-                counts[split][wnid] = count
-                holders[split][wnid] = path
-    open_shard = functools.lru_cache(maxsize=1)(_Shard)
+    paths = {split: [pathlib.Path(folder) / name for name in names] for split, names in SHARDS.items()}
+    holders = {}
+    for split in SHARDS:
+        holders[split] = {}
+        for shard in map(_Shard, paths[split]):  # 170 MB in all
+            for wnid in shard.wnids:
+                if wnid in holders[split]:
+                    raise DataMissingError(f"{shard.path}: class {wnid} is in this or another shard of {split} twice")
+                holders[split][wnid] = shard
     return Source(
         place=str(folder),
         kind="packed shards of 84x84 JPEGs",
-        files=[folder / name for names in SHARDS.values() for name in names],
-        counts=counts,
-        read=lambda split, wnid: open_shard(holders[split][wnid]).images(wnid),
+        files=[path for split in SHARDS for path in paths[split]],
+        counts={split: {wnid: shard.count(wnid) for wnid, shard in holders[split].items()} for split in SHARDS},
+        read=lambda split, wnid: holders[split][wnid].images(wnid),
     )
 
 
@@ -49,30 +45,29 @@ class _Shard:
 
     def __init__(self, path):
         self.path = path
-        arrays = _arrays(path, "jpeg_header", "body", "offset", "class_index", "class_wnid", "filename")
-        header, body, self.offset, self.class_index, wnids, self.filename = arrays
+        keys = ("jpeg_header", "body", "offset", "class_index", "class_wnid", "filename")
+        header, body, self.offset, self.class_index, wnids, filenames = read_npz(path, keys).values()
+        try:
+            self.wnids, self.filenames = wnids.astype(str).tolist(), filenames.astype(str).tolist()
+            fits = len(self.offset) - 1 == len(self.filenames) == len(self.class_index)
+            fits &= {self.offset.dtype.kind, self.class_index.dtype.kind} <= {"i", "u"}
+            fits &= bool(np.all(np.diff(self.offset) > 0)) and 0 <= self.offset[0] and self.offset[-1] <= len(body)
+            fits &= 0 <= self.class_index.min() and self.class_index.max() < len(self.wnids)
+        except (ValueError, TypeError, IndexError) as error:
+            raise damaged(path, f"its arrays do not fit together: {error}") from None
+        if not fits:
+            raise damaged(path, "its arrays do not fit together")
         self.header, self.body = header.tobytes(), body.tobytes()
-        self.wnids = [wnid.decode() for wnid in wnids]
+
+    def count(self, wnid):
+        return len(self._rows(wnid))
 
     def images(self, wnid):
-        rows = np.flatnonzero(self.class_index == self.wnids.index(wnid))
-        return np.stack([self.image(row) for row in rows])
+        return np.stack([self._image(row) for row in self._rows(wnid)])
 
-    def image(self, row):
+    def _rows(self, wnid):
+        return np.flatnonzero(self.class_index == self.wnids.index(wnid))
+
+    def _image(self, row):
         content = self.header + self.body[self.offset[row] : self.offset[row + 1]]
-        return decode(content, f"{self.path}: {self.filename[row].decode()}")
-
-
-def _classes(path):
-    """{class: number of images} of a shard."""
-    class_index, wnids = _arrays(path, "class_index", "class_wnid")
-    counts = np.bincount(class_index, minlength=len(wnids))
-    return {wnid.decode(): int(count) for wnid, count in zip(wnids, counts, strict=True)}
-
-
-def _arrays(path, *keys):
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return [archive[key] for key in keys]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise damaged(path, error) from None
+        return decode(content, f"{self.path}: {self.filenames[row]}")

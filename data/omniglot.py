@@ -6,9 +6,8 @@ import io
 import pathlib
 import zipfile
 
-import damage
 import numpy as np
-from damage import damaged
+from damage import damaged, read_npz
 from PIL import Image
 
 from maml_tf.errors import DataMissingError
@@ -67,7 +66,7 @@ def from_zips(folder, counts=None):
                         image = Image.open(io.BytesIO(archive.read(member)), formats=["PNG"])
                         character = f"{part.removeprefix('images_')}/{alphabet}/{character}"
                         drawings[character][file] = ~np.asarray(image.convert("1"))
-        except damage.BROKEN_ARCHIVE as error:
+        except Exception as error:  # a broken archive or image can raise nearly anything
             raise damaged(path, error) from None
     return _prepared(drawings, folder, counts or Counts())
 
@@ -75,7 +74,7 @@ def from_zips(folder, counts=None):
 def from_packed(folder, counts=None):
     """Reads the packed mirror `omniglot.npz` (described in data/README.md); arguments and result as `from_zips`."""
     path = pathlib.Path(folder) / PACKED
-    arrays = damage.read_npz(path, ("class_name", "images_packed", "class_index", "drawer"))
+    arrays = read_npz(path, ("class_name", "images_packed", "class_index", "drawer"))
     drawings = collections.defaultdict(dict)
     try:
         pixels = np.unpackbits(arrays["images_packed"], axis=1)[:, : ORIGINAL_SIDE**2]
@@ -83,7 +82,7 @@ def from_packed(folder, counts=None):
         for image, character, person in zip(pixels, arrays["class_index"], arrays["drawer"], strict=True):
             drawings[str(arrays["class_name"][character])][f"{person:02d}"] = image
     except (ValueError, IndexError, TypeError) as error:
-        raise DataMissingError(f"{path}: its arrays do not fit together: {error}") from None
+        raise damaged(path, f"its arrays do not fit together: {error}") from None
     return _prepared(drawings, path, counts or Counts())
 
 

@@ -20,7 +20,7 @@ from mini_imagenet_pickles import are_pickles, pickles
 
 from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError
 from maml_tf.tasks.image_set import file_sha256, read_image_set, write_image_set
-from maml_tf.tasks.mini_imagenet import load_mini_imagenet
+from maml_tf.tasks.mini_imagenet import NAMES, load_mini_imagenet
 from maml_tf.tasks.omniglot import NAME as OMNIGLOT
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -76,11 +76,12 @@ def data_set(name):
 
 def prepare_omniglot(arguments):
     """Writes the prepared Omniglot unless it is there and intact."""
-    if intact("omniglot", lambda: [read_image_set(arguments.prepared, OMNIGLOT, verify=True)]):
+    folder = arguments.prepared
+    if intact("omniglot", folder, [OMNIGLOT], lambda: [read_image_set(folder, OMNIGLOT, verify=True)]):
         return
     started = time.monotonic()
     images, names, origin = read_omniglot(arguments.mirror, arguments.downloads)
-    write_image_set(arguments.prepared, OMNIGLOT, images, names, origin)
+    write_image_set(folder, OMNIGLOT, images, names, origin)
     print(f"omniglot: {images.shape[0]} characters from {origin}, {time.monotonic() - started:.0f} s")
 
 
@@ -103,7 +104,8 @@ def read_omniglot(mirror, downloads):
 
 def prepare_mini_imagenet(arguments, asked_for):
     """Writes the three prepared splits of mini-ImageNet unless they are there and intact."""
-    if intact("mini-imagenet", lambda: load_mini_imagenet(arguments.prepared, verify=True).values()):
+    folder = arguments.prepared
+    if intact("mini-imagenet", folder, NAMES.values(), lambda: load_mini_imagenet(folder, verify=True).values()):
         return
     source = find_mini_imagenet(arguments)
     if source is None:
@@ -116,8 +118,8 @@ def prepare_mini_imagenet(arguments, asked_for):
         print(missing)
         return
     started = time.monotonic()
-    mini_imagenet.write(source, arguments.prepared)
-    print(f"mini-imagenet: prepared in {arguments.prepared}, {time.monotonic() - started:.0f} s")
+    mini_imagenet.write(source, folder)
+    print(f"mini-imagenet: prepared in {folder}, {time.monotonic() - started:.0f} s")
 
 
 def find_mini_imagenet(arguments):
@@ -136,12 +138,15 @@ def find_mini_imagenet(arguments):
     return None
 
 
-def intact(name, read):
-    """Whether a prepared set is there and intact; says so, or what is wrong with it."""
+def intact(name, folder, prepared_names, read):
+    """Whether a data set's prepared arrays are there and intact; says so, or what is wrong with them."""
+    if not any((folder / f"{prepared}.json").exists() for prepared in prepared_names):
+        print(f"{name}: not prepared yet", flush=True)
+        return False
     try:
         image_sets = list(read())
     except DataMissingError as problem:
-        print(f"{name}: to be prepared; {problem}", flush=True)
+        print(f"{name}: preparing again, for {problem}", flush=True)
         return False
     classes = sum(len(image_set.class_names) for image_set in image_sets)
     print(f"{name}: prepared and intact, {classes} classes from {image_sets[0].source['origin']}")

@@ -42,8 +42,7 @@ def write_image_set(folder, name, images, class_names, origin):
         images: uint8 [C, M, height, width, channels], or an iterator over the C classes where they need more memory
             than there may be.
         class_names: C names.
-        origin: what the images were made from, for the manifest and every result; a string, or a function that gives
-            it after the last class (a checksum of what the iterator read).
+        origin: what the images were made from and its checksum, in words, for the manifest and every result.
 
     Returns:
         The ImageSet, as `read_image_set` gives it.
@@ -57,7 +56,7 @@ def write_image_set(folder, name, images, class_names, origin):
         manifest_file.unlink(missing_ok=True)
     manifest = {
         "name": name,
-        "origin": origin() if callable(origin) else origin,
+        "origin": origin,
         "sha256": file_sha256(array_file),
         "shape": shape,
         "class_names": list(class_names),

@@ -1,0 +1,66 @@
+"""A download is there complete and right, or it is an error that says what came instead."""
+
+import hashlib
+import http.client
+import io
+import urllib.error
+
+import download
+import pytest
+
+from maml_tf.errors import DataMissingError
+
+RIGHT = b"the archive"
+MD5 = hashlib.md5(RIGHT).hexdigest()
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """serve(content): from now on the server answers with it; an exception is raised."""
+
+    def answer(content):
+        def urlopen(url, timeout):
+            if isinstance(content, Exception):
+                raise content
+            return io.BytesIO(content)
+
+        monkeypatch.setattr(download.urllib.request, "urlopen", urlopen)
+
+    return answer
+
+
+def test_the_right_file_is_kept_and_not_fetched_twice(tmp_path, serve):
+    path = tmp_path / "downloads" / "file.zip"
+    serve(RIGHT)
+    download.fetch("https://x", path, MD5)
+    assert path.read_bytes() == RIGHT
+    serve(urllib.error.URLError("no route"))
+    download.fetch("https://x", path, MD5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (urllib.error.URLError("no route"), r"https://x cannot be downloaded .*no route.* Bring the file by hand to"),
+        (http.client.IncompleteRead(b"the", 8), r"https://x cannot be downloaded .*3 bytes read"),
+        (TimeoutError("timed out"), r"https://x cannot be downloaded .*timed out"),
+        (b"<!DOCTYPE html><html>limit</html>", rf"33 bytes that are an HTML page.*: their MD5 is \w+, {MD5} is expec"),
+        (RIGHT[:4], r"gave 4 bytes that are damaged or incomplete"),
+    ],
+)
+def test_anything_else_is_named_and_nothing_is_left(tmp_path, serve, content, message):
+    serve(content)
+    with pytest.raises(DataMissingError, match=message):
+        download.fetch("https://x", tmp_path / "file.zip", MD5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_file_that_lies_there_is_named_and_kept(tmp_path, serve):
+    path = tmp_path / "file.zip"
+    path.write_bytes(b"\n<html>sorry</html>")
+    serve(RIGHT)
+    with pytest.raises(DataMissingError, match=rf"file.zip \(19 bytes\) is an HTML page.* MD5 is \w+, {MD5} is expec"):
+        download.fetch("https://x", path, MD5)
+    assert path.exists()
+    with pytest.raises(DataMissingError, match=r"absent.zip is missing"):
+        download.check(tmp_path / "absent.zip", MD5)

@@ -1,0 +1,77 @@
+"""Omniglot's two sources, in small: they give the same array, and every damage is named."""
+
+import io
+import zipfile
+
+import numpy as np
+import omniglot
+import pytest
+from PIL import Image
+
+from maml_tf.errors import DataMissingError
+
+ZIPS = {"images_background.zip": {"characters": 2}, "images_evaluation.zip": {"characters": 1}}
+CHARACTERS = ("background/Greek/character01", "background/Greek/character02", "evaluation/Tengwar/character01")
+
+
+@pytest.fixture(scope="module")
+def ink():
+    return np.random.default_rng(0).random((3, 20, 105, 105)) < 0.1
+
+
+@pytest.fixture
+def folder(tmp_path, ink):
+    """The official archives in small, 1-bit PNGs with black ink, and the packed copy of the same."""
+    for archive_name in ZIPS:
+        with zipfile.ZipFile(tmp_path / archive_name, "w") as archive:
+            for character, drawings in zip(CHARACTERS, ink, strict=True):
+                part, alphabet, name = character.split("/")
+                if archive_name == f"images_{part}.zip":
+                    for drawer, drawing in enumerate(drawings, 1):
+                        file = io.BytesIO()
+                        Image.fromarray(np.where(drawing, 0, 255).astype(np.uint8)).convert("1").save(file, "PNG")
+                        archive.writestr(f"images_{part}/{alphabet}/{name}/0001_{drawer:02d}.png", file.getvalue())
+    np.savez(
+        tmp_path / "omniglot.npz",
+        images_packed=np.packbits(ink.reshape(60, -1), axis=1),
+        class_index=np.repeat(np.arange(3), 20),
+        drawer=np.tile(np.arange(1, 21), 3),
+        class_name=np.array(CHARACTERS),
+    )
+    return tmp_path
+
+
+def test_zips_and_packed_copy_give_the_same(folder):
+    images, names = omniglot.from_zips(folder, ZIPS)
+    packed_images, packed_names = omniglot.from_packed(folder)
+    assert tuple(names) == tuple(packed_names) == CHARACTERS
+    np.testing.assert_array_equal(images, packed_images)
+    assert images.shape == (3, 20, 28, 28, 1)
+    assert set(np.unique(images)) == {0, 255}
+
+
+def test_the_resize_is_what_pillow_makes_of_lanczos_on_bilevel_images(ink):
+    for drawing in ink[0]:
+        bilevel = Image.fromarray(np.where(drawing, 0, 255).astype(np.uint8)).convert("1")
+        pillow = np.asarray(bilevel.resize((28, 28), Image.Resampling.LANCZOS))
+        np.testing.assert_array_equal(omniglot.nearest_28(drawing), np.where(pillow, 0, 255))
+
+
+def test_damaged_archives_are_named(folder):
+    with pytest.raises(DataMissingError, match=r"images_background.zip holds 2 characters; 964 are expected"):
+        omniglot.from_zips(folder)
+    path = folder / "images_evaluation.zip"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataMissingError, match=r"images_evaluation.zip \(1000 bytes\) is damaged or incomplete"):
+        omniglot.from_zips(folder, ZIPS)
+    (folder / "omniglot.npz").write_bytes(b"<html>")
+    with pytest.raises(DataMissingError, match=r"omniglot.npz \(6 bytes\) is an HTML page, not data"):
+        omniglot.from_packed(folder)
+
+
+def test_a_missing_drawing_is_named(folder):
+    with np.load(folder / "omniglot.npz") as archive:
+        arrays = {key: value[:-1] if len(value) == 60 else value for key, value in archive.items()}
+    np.savez(folder / "omniglot.npz", **arrays)
+    with pytest.raises(DataMissingError, match="evaluation/Tengwar/character01 has 19 drawings; 20 are expected"):
+        omniglot.from_packed(folder)

@@ -1,0 +1,73 @@
+"""Prepared image sets: what is written is read, and whatever is wrong with one is named."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from maml_tf.errors import DataMissingError
+from maml_tf.tasks.image_set import file_sha256, read_image_set, write_image_set
+
+IMAGES = np.arange(3 * 2 * 4 * 4, dtype=np.uint8).reshape(3, 2, 4, 4, 1)
+
+
+def write(folder, images=IMAGES):
+    return write_image_set(folder, "small", images, ("a", "b", "c"), "a test")
+
+
+def test_what_is_written_is_read(tmp_path):
+    written = write(tmp_path)
+    read = read_image_set(tmp_path, "small", verify=True)
+    np.testing.assert_array_equal(read.images, IMAGES)
+    assert read.class_names == written.class_names == ("a", "b", "c")
+    assert read.source == {"name": "small", "origin": "a test", "sha256": file_sha256(tmp_path / "small.npy")}
+    assert isinstance(read.images, np.memmap)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.json", "small.npy"]
+
+
+def test_select_takes_classes_in_the_order_asked_for(tmp_path):
+    selected = write(tmp_path).select([2, 0])
+    np.testing.assert_array_equal(selected.images, IMAGES[[2, 0]])
+    assert selected.class_names == ("c", "a")
+
+
+def test_missing_and_damaged_sets_are_named(tmp_path):
+    with pytest.raises(DataMissingError, match=r"small.json is missing: `make data`"):
+        read_image_set(tmp_path, "small")
+    write(tmp_path)
+    array = tmp_path / "small.npy"
+    content = array.read_bytes()
+    array.write_bytes(content[:-1] + b"\x00")
+    read_image_set(tmp_path, "small")
+    with pytest.raises(DataMissingError, match=r"small.npy does not have the checksum"):
+        read_image_set(tmp_path, "small", verify=True)
+    array.write_bytes(content[:100])
+    with pytest.raises(DataMissingError, match=r"small.npy or its manifest is damaged"):
+        read_image_set(tmp_path, "small")
+    np.save(array, IMAGES[:2])
+    with pytest.raises(DataMissingError, match=r"holds uint8 \[2, 2, 4, 4, 1\], its manifest says uint8 \[3"):
+        read_image_set(tmp_path, "small")
+    array.unlink()
+    with pytest.raises(DataMissingError, match=r"small.npy is missing: `make data`"):
+        read_image_set(tmp_path, "small")
+
+
+def test_an_interrupted_write_leaves_no_set_that_looks_whole(tmp_path, monkeypatch):
+    write(tmp_path)
+
+    def full_disk(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "save", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        write(tmp_path, IMAGES + 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.npy"]
+    with pytest.raises(DataMissingError, match=r"small.json is missing"):
+        read_image_set(tmp_path, "small")
+
+
+def test_the_checksum_of_several_files_is_that_of_their_contents_in_a_row(tmp_path):
+    paths = tmp_path / "a", tmp_path / "b"
+    for path, content in zip(paths, (b"one", b"two"), strict=True):
+        path.write_bytes(content)
+    assert file_sha256(*paths) == hashlib.sha256(b"onetwo").hexdigest()
