@@ -66,7 +66,7 @@ fig7: setup  ## Figure 7: more sinusoids (likewise)
 table2: setup  ## Table 2, its multi-task rows from their committed results (likewise)
 	$(RUN) reproduce/table2.py $(OPTIONS)
 
-table2-multitask: setup  ## Table 2 with the multi-task rows trained too (25 minutes)
+table2-multitask: setup  ## Table 2 with the multi-task rows trained too (20 minutes)
 	$(RUN) reproduce/table2.py --multitask $(OPTIONS)
 
 table1-omniglot-5way-1shot: setup  ## Table 1, Omniglot 5-way 1-shot (65 minutes on two cores; PROFILE=cpu 22 minutes)

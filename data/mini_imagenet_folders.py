@@ -1,6 +1,5 @@
 """mini-ImageNet from folders of images and the split's csv files: ILSVRC-2012 itself, or 84x84 JPEGs made from it."""
 
-import csv
 import io
 import os
 import pathlib
@@ -8,25 +7,26 @@ import re
 
 import numpy as np
 from damage import damaged
-from mini_imagenet import FILE_PARTS, SIDE, Source, decode
+from mini_imagenet import BROKEN_IMAGE, FILE_PARTS, FORMATS, SIDE, Source, decode
+from mini_imagenet_csv import NAME, read_csv_files
 from PIL import Image
 
 from maml_tf.errors import DataMissingError
 
-CSV_NAME = re.compile(r"(n\d{8})(\d{8})\.jpg")
 ILSVRC_NAME = re.compile(r"(n\d{8})_(\d+)\.JPEG", re.IGNORECASE)
+LARGEST_ILSVRC_CLASS = 1300
 
 
 def ready_jpegs(folder, csv_folder):
     """The Source of 84x84 JPEGs that are named as in the csv files and lie anywhere below `folder`.
 
     Raises:
-        DataMissingError: a csv file is missing or damaged, or an image that it lists is not there.
+        DataMissingError: a csv file is missing or damaged, or an image that it lists is not there, or there twice.
     """
     listed = read_csv_files(csv_folder)
     where = {}
     for parent, _, files in os.walk(folder):
-        for file in filter(CSV_NAME.fullmatch, files):
+        for file in filter(NAME.fullmatch, files):
             if file in where:
                 raise DataMissingError(f"{folder}: {file} is there twice, in {where[file].parent} and in {parent}")
             where[file] = pathlib.Path(parent) / file
@@ -47,12 +47,13 @@ def ilsvrc_images(folder, csv_folder):
     """The Source of ILSVRC-2012 training images, `n01532829_100.JPEG`, in one folder or in one folder a class.
 
     The number in a csv file's `n0153282900000005.jpg` is no ILSVRC number: it counts, from 1, the class's files in the
-    order of their ILSVRC numbers. (Nobody who made the split says so in writing; it is how others recover the images,
-    and in all 100 classes the numbers run from 1 up to 1300, the most that an ILSVRC class has.) So a class whose
-    files are incomplete would give other images; where the numbers show it, it is an error.
+    order of their ILSVRC numbers. (Those who made the split do not say so anywhere; it is how others recover the
+    images, and in the 100 classes the numbers run from 1 to 1300, the size of the largest ILSVRC classes.) So a class
+    that lacks files, or has more than ILSVRC-2012 gave it, would give other images; where the numbers show it, it is
+    an error.
 
     Raises:
-        DataMissingError: a csv file is missing or damaged, or a class has too few images.
+        DataMissingError: a csv file is missing or damaged, or a class has too few images or too many.
     """
     folder = pathlib.Path(folder)
     flat = _ilsvrc_files(folder)
@@ -61,11 +62,11 @@ def ilsvrc_images(folder, csv_folder):
         paths[split] = {}
         for wnid, members in classes.items():
             in_order = flat.get(wnid) or _ilsvrc_files(folder / wnid).get(wnid, [])
-            places = [int(CSV_NAME.fullmatch(name)[2]) for name in members]
-            if max(places) > len(in_order):
+            places = [int(NAME.fullmatch(name)[2]) for name in members]
+            if not max(places) <= len(in_order) <= LARGEST_ILSVRC_CLASS:
                 raise DataMissingError(
-                    f"{folder}: class {wnid} has {len(in_order)} images {wnid}_*.JPEG; {FILE_PARTS[split]}.csv "
-                    f"asks for number {max(places)}: the class must be complete"
+                    f"{folder}: class {wnid} has {len(in_order)} images {wnid}_*.JPEG; {FILE_PARTS[split]}.csv asks "
+                    f"for number {max(places)} of at most {LARGEST_ILSVRC_CLASS}: exactly ILSVRC-2012's are needed"
                 )
             paths[split][wnid] = [in_order[place - 1] for place in places]
     return _source(folder, "ILSVRC-2012 images, Lanczos to 84x84, JPEG quality 75", paths, resized)
@@ -78,51 +79,19 @@ def resized(path):
     """
     encoded = io.BytesIO()
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(encoded, "JPEG", quality=75)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise damaged(path, f"not a readable image: {error}") from None
+    except BROKEN_IMAGE as error:
+        raise damaged(path, f"it is not a readable image: {error}") from None
     return decode(encoded.getvalue(), path)
-
-
-def read_csv_files(folder):
-    """{split: {class: file names in order}} from train.csv, val.csv and test.csv (columns filename, label).
-
-    Raises:
-        DataMissingError: a file is missing or is no such table; names the file and line.
-    """
-    return {split: _read_csv(pathlib.Path(folder) / f"{part}.csv") for split, part in FILE_PARTS.items()}
-
-
-def _read_csv(path):
-    if not path.is_file():
-        raise DataMissingError(f"{path} is missing: the split's csv files say which images to take (--csv FOLDER)")
-    classes, seen = {}, set()
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            for line, row in enumerate(csv.reader(file), 1):
-                if line == 1:
-                    if row != ["filename", "label"]:
-                        raise ValueError(f"the first line is {row}, filename,label is expected")
-                    continue
-                match = CSV_NAME.fullmatch(row[0]) if len(row) == 2 else None
-                if match is None or match[1] != row[1] or int(match[2]) == 0 or row[0] in seen:
-                    raise ValueError(f"line {line} is {row}; n0153282900000005.jpg,n01532829 or so, once, is expected")
-                seen.add(row[0])
-                classes.setdefault(row[1], []).append(row[0])
-    except (ValueError, csv.Error) as error:
-        raise damaged(path, error) from None
-    return classes
 
 
 def _ilsvrc_files(folder):
     """{class: its files in a folder, by number}."""
     classes = {}
     if folder.is_dir():
-        for name in os.listdir(folder):
-            match = ILSVRC_NAME.fullmatch(name)
-            if match:
-                classes.setdefault(match[1], []).append((int(match[2]), folder / name))
+        for match in filter(None, map(ILSVRC_NAME.fullmatch, os.listdir(folder))):
+            classes.setdefault(match[1], []).append((int(match[2]), folder / match[0]))
     return {wnid: [path for _, path in sorted(numbered)] for wnid, numbered in classes.items()}
 
 

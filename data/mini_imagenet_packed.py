@@ -51,8 +51,8 @@ class _Shard:
             self.wnids, self.filenames = wnids.astype(str).tolist(), filenames.astype(str).tolist()
             fits = len(self.offset) - 1 == len(self.filenames) == len(self.class_index)
             fits &= {self.offset.dtype.kind, self.class_index.dtype.kind} <= {"i", "u"}
-            fits &= bool(np.all(np.diff(self.offset) > 0)) and 0 <= self.offset[0] and self.offset[-1] <= len(body)
-            fits &= 0 <= self.class_index.min() and self.class_index.max() < len(self.wnids)
+            fits &= bool(np.all(np.diff(self.offset) > 0)) and self.offset[0] >= 0 and self.offset[-1] <= len(body)
+            fits &= self.class_index.min() >= 0 and self.class_index.max() < len(self.wnids)
         except (ValueError, TypeError, IndexError) as error:
             raise damaged(path, f"its arrays do not fit together: {error}") from None
         if not fits:

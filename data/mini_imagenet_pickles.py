@@ -50,15 +50,26 @@ def load_pickle(path):
     try:
         with open(path, "rb") as file:
             content = _ArraysOnly(file, encoding="latin1").load()  # some were written by Python 2
-        images = content["image_data"]
-        classes = {str(name): np.asarray(indices, np.int64) for name, indices in content["class_dict"].items()}
-        if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE, 3):
-            raise ValueError(f"image_data is no uint8 array [N, {SIDE}, {SIDE}, 3]")
-        indices = np.concatenate(list(classes.values()))
-        if len(np.unique(indices)) != len(indices) or indices.min() < 0 or indices.max() >= len(images):
-            raise ValueError(f"class_dict gives an index twice or one that is not below {len(images)}")
+        return _checked(content)
     except Exception as error:  # a broken pickle can raise nearly anything
         raise damaged(path, f"{type(error).__name__}: {error}") from None
+
+
+def _checked(content):
+    if not isinstance(content, dict) or not {"image_data", "class_dict"} <= content.keys():
+        raise ValueError("it holds no dictionary with image_data and class_dict")
+    images, classes = content["image_data"], content["class_dict"]
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (SIDE, SIDE, 3):
+        raise ValueError(f"image_data is no uint8 array [N, {SIDE}, {SIDE}, 3]")
+    if not isinstance(classes, dict) or not classes:
+        raise ValueError("class_dict is no dictionary of classes")
+    classes = {str(name): np.asarray(indices) for name, indices in classes.items()}
+    for name, indices in classes.items():
+        if indices.ndim != 1 or indices.dtype.kind not in "iu":
+            raise ValueError(f"class_dict gives no list of whole numbers for {name}")
+    indices = np.concatenate(list(classes.values()))
+    if len(np.unique(indices)) != len(indices) or indices.min() < 0 or indices.max() >= len(images):
+        raise ValueError(f"class_dict gives an index twice or one that is not below {len(images)}")
     return images, classes
 
 

@@ -91,11 +91,11 @@ def read_omniglot(mirror, downloads):
     if (folder / omniglot.PACKED).exists():
         origin = f"packed copy {omniglot.PACKED}, SHA-256 {file_sha256(folder / omniglot.PACKED)}"
         return *omniglot.from_packed(folder), origin
-    for name, expected in omniglot.ZIPS.items():
+    for name, md5 in omniglot.ZIPS.items():
         if mirror is None:
-            download.fetch(omniglot.URL + name, downloads / name, expected["md5"])
+            download.fetch(omniglot.URL + name, downloads / name, md5)
         elif (mirror / name).exists():
-            download.check(mirror / name, expected["md5"])
+            download.check(mirror / name, md5)
         else:
             raise DataMissingError(f"{mirror} holds neither {omniglot.PACKED} nor {name}")
     origin = f"official archives, SHA-256 {file_sha256(*(folder / name for name in omniglot.ZIPS))}"

@@ -21,7 +21,7 @@ README_START, README_END = "<!-- comparison:start -->", "<!-- comparison:end -->
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--only", nargs="+", metavar="ID", help="targets and claims whose id begins so; they must have been run"
+        "--only", nargs="+", metavar="ID", help="targets and claims of this id or beginning so; they must have been run"
     )
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     parser.add_argument("--targets", type=pathlib.Path, default=HERE / "targets.yaml")
@@ -63,16 +63,21 @@ def paper_points(experiment, panels):
 
 
 def selected(comparison, prefixes):
-    """The rows whose id begins with one of `prefixes`; UsageError when a prefix fits none."""
+    """The rows whose id is or begins with one of `prefixes`; UsageError when a prefix fits none.
 
-    def fits(row):
-        return row.target.id.startswith(tuple(prefixes))
-
+    A whole id selects its own row only: `..._step1` is not `..._step10`.
+    """
     ids = [row.target.id for row in (*comparison.rows, *comparison.claims)]
+    chosen = set()
     for prefix in prefixes:
-        if not any(id_.startswith(prefix) for id_ in ids):
+        fitting = [prefix] if prefix in ids else [id_ for id_ in ids if id_.startswith(prefix)]
+        if not fitting:
             raise UsageError(f"--only {prefix}: no id of targets.yaml begins so")
-    return Comparison(tuple(filter(fits, comparison.rows)), tuple(filter(fits, comparison.claims)))
+        chosen.update(fitting)
+    rows, claims = (
+        tuple(row for row in group if row.target.id in chosen) for group in (comparison.rows, comparison.claims)
+    )
+    return Comparison(rows, claims)
 
 
 def print_and_judge(comparison, must_be_run=False):
@@ -84,8 +89,8 @@ def print_and_judge(comparison, must_be_run=False):
             print(f"MISS (known since {row.known_miss.since}): {row.target.id}: {row.known_miss.cause}")
     code, messages = comparison.gate()
     if must_be_run:
-        for row in comparison.rows:
-            if row.verdict in (NOT_RUN, REDUCED) and row.target.gated:
+        for row in (*comparison.rows, *comparison.claims):
+            if row.verdict in (NOT_RUN, REDUCED) and getattr(row.target, "gated", True):
                 messages.append(
                     f"{row.target.id}: there is no paper-scale result to judge ({row.detail or row.verdict})"
                 )

@@ -34,7 +34,7 @@ class Row:
     Attributes:
         target: the Target or Claim.
         ours: TargetValue, or None.
-        result: the Result that `ours` comes from, or None (claims, derived values).
+        result: the Result that `ours` comes from (of a derived value the weakest part's), or None (claims).
         verdict: PASS, BETTER, MISS, REDUCED, DIAGNOSTIC, NOT_RUN or CITATION.
         detail: for the reader: seeds inside the tolerance, iterations done, a claim's numbers.
         known_miss: the KnownMiss listed under this id, or None.
@@ -83,16 +83,15 @@ def compare(targets, results, known_misses=()):
     Returns:
         A Comparison.
     """
-    measured = _measured(targets, results)
+    measured = _measured(targets, results.values())
     known = {miss.id: miss for miss in known_misses}
     rows = tuple(_target_row(target, *measured.get(target.id, (None, None)), known) for target in targets.entries)
-    counted = {id_: value.mean for id_, (value, result) in measured.items() if result is None or result.counts}
-    evidence = Evidence(counted, results)
+    evidence = Evidence({id_: pair for id_, pair in measured.items() if pair[1].counts}, results)
     return Comparison(rows, tuple(_claim_row(claim, evidence, known) for claim in targets.claims))
 
 
 def read_known_misses(path, targets):
-    """Reads the list of known misses; UsageError names a wrong key or an id that is no target and no claim."""
+    """Reads the list of known misses; UsageError names a wrong key or an unknown, repeated or never judged id."""
     path = pathlib.Path(path)
     try:
         items = yaml.safe_load(path.read_text(encoding="utf-8")) or []
@@ -101,39 +100,58 @@ def read_known_misses(path, targets):
     if not isinstance(items, list):
         raise UsageError(f"{path}: a list of entries with the keys id, cause, tried, since is expected")
     known = [from_mapping(KnownMiss, item, path, f"[{index}]") for index, item in enumerate(items)]
-    ids = {target.id for target in (*targets.entries, *targets.claims)}
-    for miss in known:
-        if miss.id not in ids:
+    judged = {target.id: target.gated for target in targets.entries} | {claim.id: True for claim in targets.claims}
+    for index, miss in enumerate(known):
+        if miss.id not in judged:
             raise UsageError(f"{path}: {miss.id}: targets.yaml has no such id")
+        if not judged[miss.id]:
+            raise UsageError(f"{path}: {miss.id}: is not judged (targets.yaml gates nothing on it), so it cannot miss")
+        if any(miss.id == other.id for other in known[:index]):
+            raise UsageError(f"{path}: {miss.id}: stands there twice")
     return known
 
 
 def _measured(targets, results):
-    """{target id: (TargetValue, Result or None)} of everything measured, duplicates and derived values included."""
-    measured = {id_: (value, result) for result in reversed(results.values()) for id_, value in result.targets.items()}
+    """{target id: (TargetValue, Result)} of everything measured, duplicates and derived values included."""
     known = {target.id for target in targets.entries}
-    for id_, (_, result) in measured.items():
-        if id_ not in known:
-            raise UsageError(f"result of {result.spec}: targets: {id_!r} is no id of targets.yaml")
+    measured = {}
+    for result in results:
+        for id_, value in result.targets.items():
+            if id_ not in known:
+                raise UsageError(f"result of {result.spec}: targets: {id_!r} is no id of targets.yaml")
+            if GAP_CLOSED.fullmatch(id_):
+                raise UsageError(f"result of {result.spec}: targets: {id_!r} is always derived from other targets")
+            other = measured[id_][1] if id_ in measured else None
+            if other is not None and other.counts and result.counts:
+                raise UsageError(f"results of {other.spec} and {result.spec}: both give a value for {id_!r}")
+            if other is None or result.counts:
+                measured[id_] = (value, result)
     for target in targets.entries:
         if target.duplicate_of in measured:
             measured.setdefault(target.id, measured[target.duplicate_of])
     for target in targets.entries:
         if match := GAP_CLOSED.fullmatch(target.id):
-            derived = _gap_closed(measured, match["task"], match["step"])
-            if derived is not None:
-                measured[target.id] = (derived, None)
+            names = (f"{match['task']}_{name}" for name in (f"maml_step{match['step']}", "maml_step0", "oracle"))
+            parts = [measured.get(name) for name in names]
+            if None not in parts:
+                measured[target.id] = _gap_closed(*parts)
     return measured
 
 
-def _gap_closed(measured, task, step):
-    """(maml_s - maml_0) / (oracle - maml_0), from our own arms, where all of them count."""
-    parts = [measured.get(f"{task}_{name}") for name in (f"maml_step{step}", "maml_step0", "oracle")]
-    if any(part is None or not part[1].counts for part in parts):
-        return None
-    after, before, oracle = (part[0] for part in parts)
-    share = (after.mean - before.mean) / (oracle.mean - before.mean)
-    return TargetValue(mean=share, ci95=math.nan, n_tasks=after.n_tasks, per_seed=(share,))
+def _gap_closed(*parts):
+    """(maml_s - maml_0) / (oracle - maml_0) from our own arms: (TargetValue, Result).
+
+    Each seed's own share takes the oracle's mean over seeds, for the arms are trained independently. The Result is one
+    that does not count, if there is any among the parts.
+    """
+    (after, before, oracle), results = zip(*parts, strict=True)
+
+    def share(end, start):
+        return (end - start) / (oracle.mean - start) if oracle.mean != start else math.nan
+
+    per_seed = tuple(map(share, after.per_seed, before.per_seed))
+    value = TargetValue(share(after.mean, before.mean), math.nan, after.n_tasks, per_seed)
+    return value, min(results, key=lambda result: result.counts)
 
 
 def _target_row(target, ours, result, known):
@@ -142,8 +160,8 @@ def _target_row(target, ours, result, known):
         return Row(target, None, None, CITATION)
     if ours is None:
         return Row(target, None, None, NOT_RUN, known_miss=known_miss)
-    if result is not None and not result.counts:
-        detail = f"{result.profile}: {result.iterations_done} of {result.iterations_asked} iterations"
+    if not result.counts:
+        detail = f"{result.iterations_done} of {result.iterations_asked} iterations"
         return Row(target, ours, result, REDUCED, detail, known_miss)
     if not target.gated:
         return Row(target, ours, result, DIAGNOSTIC, known_miss=known_miss)

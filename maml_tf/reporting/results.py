@@ -86,12 +86,24 @@ def read_result(path):
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise UsageError(f"{path}: not valid JSON: {error}") from None
-    result = from_mapping(Result, _infinite(mapping), path)
+    if isinstance(mapping, dict):  # only measured values can have diverged
+        mapping |= {key: _infinite(mapping[key]) for key in ("targets", "curves") if key in mapping}
+    result = from_mapping(Result, mapping, path)
+    if result.spec != path.stem:
+        raise UsageError(f"{path}: spec: {result.spec!r} is not allowed; the file's name says {path.stem!r}")
+    if not result.seeds:
+        raise UsageError(f"{path}: seeds: at least one is needed")
     for kind, entries in (("targets", result.targets), ("curves", result.curves)):
         for name, entry in entries.items():
             if len(entry.per_seed) != len(result.seeds):
                 raise UsageError(
                     f"{path}: {kind}.{name}.per_seed: {len(entry.per_seed)} values for {len(result.seeds)} seeds"
+                )
+    for name, curve in result.curves.items():
+        for key, values in (("mean", curve.mean), ("ci95", curve.ci95), *(("per_seed", row) for row in curve.per_seed)):
+            if len(values) != len(curve.grad_steps):
+                raise UsageError(
+                    f"{path}: curves.{name}.{key}: {len(values)} values for {len(curve.grad_steps)} gradient steps"
                 )
     return result
 
@@ -102,10 +114,17 @@ def read_results(results_folder):
     Where a spec has both a paper result and a reduced one, the paper result stands.
     """
     folder = pathlib.Path(results_folder)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder of results")
     results = {}
     for path in [*sorted(folder.glob("*.json")), *sorted(folder.glob("reduced/*.json"))]:
         if path.name != "comparison.json":
             result = read_result(path)
+            if (result.profile == "paper") != (path.parent == folder):
+                raise UsageError(
+                    f"{path}: profile: {result.profile!r} does not belong here; `paper` results stand in the folder "
+                    "itself, all others in reduced/"
+                )
             results.setdefault(result.spec, result)
     return results
 

@@ -3,9 +3,9 @@
 import collections
 import math
 
-from maml_tf.reporting.comparison import MISS, NOT_RUN
+from maml_tf.reporting.comparison import MISS, REDUCED
 
-HEADERS = ("where", "what", "paper", "ours", "seeds", "verdict")
+HEADERS = ("where", "what", "paper", "ours", "seeds", "profile", "verdict")
 
 
 def text_table(comparison, skip=()):
@@ -32,11 +32,13 @@ def text_table(comparison, skip=()):
 def markdown_table(comparison, skip=()):
     """The same as Markdown."""
     lines = ["| " + " | ".join(HEADERS) + " |", "|---" * len(HEADERS) + "|"]
-    lines += ["| " + " | ".join(_cells(row)) + " |" for row in comparison.rows if row.verdict not in skip]
+    lines += [_markdown_row(_cells(row)) for row in comparison.rows if row.verdict not in skip]
     claims = [row for row in comparison.claims if row.verdict not in skip]
     if claims:
         lines += ["", "| claim of the paper | measured | verdict |", "|---|---|---|"]
-        lines += [f"| {row.target.claim} ({row.target.source}) | {row.detail} | {_verdict(row)} |" for row in claims]
+        lines += [
+            _markdown_row((f"{row.target.claim} ({row.target.source})", row.detail, _verdict(row))) for row in claims
+        ]
     misses = [row for row in (*comparison.rows, *comparison.claims) if row.verdict == MISS and row.known_miss]
     if misses:
         lines += ["", "Known misses:", ""]
@@ -80,6 +82,11 @@ def as_json(comparison):
     }
 
 
+def _markdown_row(cells):
+    """A row of a Markdown table; a bar inside a cell would begin another one."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
 def _cells(row):
     target = row.target
     step = f", {target.grad_step} steps" if isinstance(target.grad_step, int) else ""
@@ -89,13 +96,16 @@ def _cells(row):
     what = f"{target.experiment} {size}{target.method}{step}"
     ours = _value(row.ours.mean, row.ours.ci95) if row.ours else "—"
     seeds = str(len(row.ours.per_seed)) if row.ours else "—"
-    return (target.where, what, _value(target.paper_mean, target.paper_ci95), ours, seeds, _verdict(row))
+    profile = row.result.profile if row.result else "—"
+    return (target.where, what, _value(target.paper_mean, target.paper_ci95), ours, seeds, profile, _verdict(row))
 
 
 def _verdict(row):
     if row.verdict == MISS:
         return "**MISS** (known)" if row.known_miss else "**MISS**"
-    return f"{row.verdict} ({row.detail})" if row.detail and row.verdict != NOT_RUN and row.ours else row.verdict
+    if row.verdict == REDUCED:
+        return f"{REDUCED}: {row.detail}"
+    return f"{row.verdict} ({row.detail})" if row.detail and row.ours else row.verdict
 
 
 def _value(mean, ci95):

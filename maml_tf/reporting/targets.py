@@ -1,6 +1,7 @@
 """The paper's numbers (reproduce/targets.yaml), read strictly."""
 
 import dataclasses
+import math
 import pathlib
 import typing
 
@@ -15,6 +16,10 @@ class Tolerance:
     type: typing.Literal["abs", "rel"]
     value: float
     rule: typing.Literal["two_sided", "two_sided_or_better"]
+
+    def __post_init__(self):
+        if not 0 < self.value < math.inf:
+            raise UsageError(f"value: {self.value!r} is not allowed; expected a number above 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +95,7 @@ def read_targets(path):
     for entry in entries:
         if entry.duplicate_of is not None and entry.duplicate_of not in ids:
             raise UsageError(f"{path}: {entry.id}: duplicate_of: there is no entry {entry.duplicate_of!r}")
-        if entry.gated and entry.paper_mean is None:
+        if entry.gated and (entry.paper_mean is None or not math.isfinite(entry.paper_mean)):
             raise UsageError(f"{path}: {entry.id}: paper_mean: a number is needed where a tolerance stands")
     return Targets(entries, claims)
 

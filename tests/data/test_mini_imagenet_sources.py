@@ -2,9 +2,10 @@
 
 import collections
 import io
+import itertools
 import os
 import pickle
-import pickletools
+import zipfile
 
 import mini_imagenet
 import numpy as np
@@ -83,7 +84,7 @@ def jpeg_folder(tmp_path, jpegs):
 
 def write_shard(path, classes, jpegs):
     contents = [jpegs[name] for wnid in classes for name in names(wnid)]
-    header = os.path.commonprefix(list(jpegs.values()))
+    header = next(iter(jpegs.values()))[:600]  # the same in all: one size, quality and encoder
     bodies = [content[len(header) :] for content in contents]
     np.savez(
         path,
@@ -151,7 +152,7 @@ def imagenet(tmp_path):
     rng = np.random.default_rng(1)
     folder = tmp_path / "imagenet"
     images = {}
-    for wnid in sum(CONTENTS.classes.values(), []):
+    for wnid in itertools.chain.from_iterable(CONTENTS.classes.values()):
         (folder / wnid).mkdir(parents=True)
         images[wnid] = []
         for number in (7, 20, 100, 1000):
@@ -192,6 +193,24 @@ def test_an_incomplete_ilsvrc_class_is_named(imagenet, csv_folder):
         ilsvrc_images(folder, csv_folder)
 
 
+def test_a_class_with_more_images_than_ilsvrc_has_is_refused(imagenet, csv_folder):
+    folder, _ = imagenet
+    for number in range(2000, 3300):
+        (folder / "n00000001" / f"n00000001_{number}.JPEG").touch()
+    with pytest.raises(DataMissingError, match=r"class n00000001 has 1304 images .* exactly ILSVRC-2012's are needed"):
+        ilsvrc_images(folder, csv_folder)
+
+
+def test_an_unreadable_ilsvrc_image_is_named(tmp_path, imagenet, csv_folder):
+    folder, files = imagenet
+    broken = files["n00000006"][0]
+    broken.write_bytes(broken.read_bytes()[:-1000])
+    with pytest.raises(DataMissingError, match=rf"{broken.name} \(\d+ bytes\) is damaged .* not a readable image"):
+        prepared(ilsvrc_images(folder, csv_folder), tmp_path / "prepared")
+    with pytest.raises(DataMissingError, match=r"mini_imagenet_test.json is missing"):
+        read_image_set(tmp_path / "prepared", NAMES["test"])
+
+
 def test_missing_and_superfluous_classes_and_images_are_named_before_anything_is_written(tmp_path, jpegs, csv_folder):
     def source(counts):
         return mini_imagenet.Source("here", "kind", [], {"train": counts}, None)
@@ -219,8 +238,14 @@ def test_a_missing_damaged_or_oversized_jpeg_is_named(tmp_path, jpeg_folder, csv
         path.write_bytes(content)
         with pytest.raises(DataMissingError, match=message):
             prepared(ready_jpegs(jpeg_folder, csv_folder), tmp_path / "prepared")
-    assert not (tmp_path / "prepared").exists()
+    assert not list((tmp_path / "prepared").iterdir())
+    (jpeg_folder / "copy").mkdir()
+    path.rename(jpeg_folder / "copy" / path.name)
+    path.touch()
+    with pytest.raises(DataMissingError, match=rf"{path.name} is there twice, in .*copy"):
+        ready_jpegs(jpeg_folder, csv_folder)
     path.unlink()
+    (jpeg_folder / "copy" / path.name).unlink()
     with pytest.raises(DataMissingError, match=rf"lacks 1 of the 9 images in train.csv, the first is {path.name}"):
         ready_jpegs(jpeg_folder, csv_folder)
 
@@ -242,6 +267,21 @@ def test_a_wrong_csv_file_is_named(jpeg_folder, csv_folder, content, message):
         ready_jpegs(jpeg_folder, csv_folder)
 
 
+def test_csv_files_are_read_from_their_zip_too(jpeg_folder, csv_folder):
+    counts = ready_jpegs(jpeg_folder, csv_folder).counts
+    path = jpeg_folder / "miniimagenet_csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for csv_file in csv_folder.iterdir():
+            archive.write(csv_file, csv_file.name)
+    assert ready_jpegs(jpeg_folder, jpeg_folder).counts == counts
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataMissingError, match=r"miniimagenet_csv.zip \(\d+ bytes\) is damaged or incomplete"):
+        ready_jpegs(jpeg_folder, jpeg_folder)
+    path.unlink()
+    with pytest.raises(DataMissingError, match=r"holds neither train.csv nor miniimagenet_csv.zip"):
+        ready_jpegs(jpeg_folder, jpeg_folder)
+
+
 def test_missing_and_damaged_shards_are_named(tmp_path, packed_folder, jpegs):
     path = packed_folder / "miniimagenet_test.npz"
     content = path.read_bytes()
@@ -250,13 +290,39 @@ def test_missing_and_damaged_shards_are_named(tmp_path, packed_folder, jpegs):
         with pytest.raises(DataMissingError, match=rf"miniimagenet_test.npz \({len(wrong)} bytes\) is "):
             packed(packed_folder)
     path.unlink()
-    with pytest.raises(DataMissingError, match="miniimagenet_test.npz is missing"):
+    with pytest.raises(DataMissingError, match=r"miniimagenet_test.npz is missing"):
         packed(packed_folder)
     write_shard(path, CONTENTS.classes["test"], jpegs | {"n0000000600000003.jpg": jpegs["n0000000600000003.jpg"][:-99]})
     with pytest.raises(DataMissingError, match=r"miniimagenet_test.npz: n0000000600000003.jpg .* not a readable image"):
         prepared(packed(packed_folder), tmp_path / "prepared")
     write_shard(packed_folder / "miniimagenet_train_1.npz", CONTENTS.classes["train"][:1], jpegs)
-    with pytest.raises(DataMissingError, match=r"train_1.npz: class n00000001 is in another shard"):
+    with pytest.raises(
+        DataMissingError, match=r"train_1.npz: class n00000001 is in this or another shard of train twice"
+    ):
+        packed(packed_folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("class_index", lambda old: old + 2),
+        ("class_index", lambda old: old - 1),
+        ("class_index", lambda old: old.astype(float)),
+        ("class_wnid", lambda old: np.array([b"\xff\xfe", b"b"])),
+        ("filename", lambda old: old[:-1]),
+        ("offset", lambda old: old[:-1]),
+        ("offset", lambda old: old[::-1]),
+        ("offset", lambda old: old + 1),
+        ("offset", lambda old: np.int64(3)),
+        ("body", lambda old: old[:-1]),
+    ],
+)
+def test_shards_whose_arrays_do_not_fit_together_are_named(packed_folder, key, change):
+    path = packed_folder / "miniimagenet_val.npz"
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    np.savez(path, **arrays | {key: change(arrays[key])})
+    with pytest.raises(DataMissingError, match=r"miniimagenet_val.npz .* do not fit together"):
         packed(packed_folder)
 
 
@@ -304,7 +370,7 @@ class Harm:
     ("harm", "refused"),
     [
         (Harm(os.system, "touch harm"), r"\w+.system, which is refused"),
-        (Harm(eval, "open('harm', 'w')"), "builtins.eval, which is refused"),
+        (Harm(eval, "open('harm', 'w')"), r"builtin\w+.eval, which is refused"),
         (Harm(np.load, "harm"), r"numpy.load, which is refused"),
         (Harm(np.dtype, "O"), "array of 'O', which is refused"),
         (Harm(np.ndarray, (1,), "O"), "damaged or incomplete: TypeError"),
@@ -329,9 +395,8 @@ def test_a_pickle_cannot_change_what_a_type_is(tmp_path):
     content = pickle.dumps(np.zeros(2, np.uint8), protocol=2)
     forged = content.replace(b"K\x03X\x01\x00\x00\x00|", b"K\x03X\x01\x00\x00\x00>")
     assert forged != content
-    assert "STOP" in [opcode.name for opcode, _, _ in pickletools.genops(forged)]
     (tmp_path / "file.pkl").write_bytes(forged)
-    with pytest.raises(DataMissingError, match="TypeError"):  # an array where the two keys should be
+    with pytest.raises(DataMissingError, match="no dictionary"):
         load_pickle(tmp_path / "file.pkl")
     assert np.dtype("u1").byteorder == "|"
 
@@ -341,7 +406,10 @@ def test_a_pickle_cannot_change_what_a_type_is(tmp_path):
     [
         ({"image_data": np.zeros((2, 84, 84, 3)), "class_dict": {"a": [0, 1]}}, "no uint8 array"),
         ({"image_data": np.zeros((2, 32, 32, 3), np.uint8), "class_dict": {"a": [0, 1]}}, "no uint8 array"),
-        ({"image_data": np.zeros((2, 84, 84, 3), np.uint8)}, "KeyError: 'class_dict'"),
+        ({"image_data": np.zeros((2, 84, 84, 3), np.uint8)}, "no dictionary with image_data and class_dict"),
+        ([1, 2], "no dictionary with image_data and class_dict"),
+        ({"image_data": np.zeros((2, 84, 84, 3), np.uint8), "class_dict": {}}, "no dictionary of classes"),
+        ({"image_data": np.zeros((2, 84, 84, 3), np.uint8), "class_dict": {"a": [0.5, 1]}}, "whole numbers for a"),
         ({"image_data": np.zeros((2, 84, 84, 3), np.uint8), "class_dict": {"a": [0, 2]}}, "not below 2"),
         ({"image_data": np.zeros((2, 84, 84, 3), np.uint8), "class_dict": {"a": [0], "b": [0]}}, "an index twice"),
     ],
@@ -358,8 +426,8 @@ def test_a_pickle_of_something_else_is_named(tmp_path, content, message):
 
 def test_a_missing_pickle_and_a_missing_class_are_named(tmp_path, pixels):
     folder = write_pickles(tmp_path / "pickles", pixels)
-    with pytest.raises(DataMissingError, match="pickles: train lacks 64 classes: n01532829, .*, ..."):
+    with pytest.raises(DataMissingError, match=r"pickles: train lacks 64 classes: n01532829, .*, \.\.\."):
         mini_imagenet.write(pickles(folder), tmp_path / "prepared")
     (folder / FILES["test"]).unlink()
-    with pytest.raises(DataMissingError, match="mini-imagenet-cache-test.pkl is missing"):
+    with pytest.raises(DataMissingError, match=r"mini-imagenet-cache-test.pkl is missing"):
         pickles(folder)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from maml_tf.errors import DataMissingError
 
-ZIPS = {"images_background.zip": {"characters": 2}, "images_evaluation.zip": {"characters": 1}}
+COUNTS = omniglot.Counts(background=2, evaluation=1, drawings=20)
 CHARACTERS = ("background/Greek/character01", "background/Greek/character02", "evaluation/Tengwar/character01")
 
 
@@ -22,7 +22,7 @@ def ink():
 @pytest.fixture
 def folder(tmp_path, ink):
     """The official archives in small, 1-bit PNGs with black ink, and the packed copy of the same."""
-    for archive_name in ZIPS:
+    for archive_name in omniglot.ZIPS:
         with zipfile.ZipFile(tmp_path / archive_name, "w") as archive:
             for character, drawings in zip(CHARACTERS, ink, strict=True):
                 part, alphabet, name = character.split("/")
@@ -42,8 +42,8 @@ def folder(tmp_path, ink):
 
 
 def test_zips_and_packed_copy_give_the_same(folder):
-    images, names = omniglot.from_zips(folder, ZIPS)
-    packed_images, packed_names = omniglot.from_packed(folder)
+    images, names = omniglot.from_zips(folder, COUNTS)
+    packed_images, packed_names = omniglot.from_packed(folder, COUNTS)
     assert tuple(names) == tuple(packed_names) == CHARACTERS
     np.testing.assert_array_equal(images, packed_images)
     assert images.shape == (3, 20, 28, 28, 1)
@@ -58,20 +58,31 @@ def test_the_resize_is_what_pillow_makes_of_lanczos_on_bilevel_images(ink):
 
 
 def test_damaged_archives_are_named(folder):
-    with pytest.raises(DataMissingError, match=r"images_background.zip holds 2 characters; 964 are expected"):
-        omniglot.from_zips(folder)
     path = folder / "images_evaluation.zip"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DataMissingError, match=r"images_evaluation.zip \(1000 bytes\) is damaged or incomplete"):
-        omniglot.from_zips(folder, ZIPS)
-    (folder / "omniglot.npz").write_bytes(b"<html>")
-    with pytest.raises(DataMissingError, match=r"omniglot.npz \(6 bytes\) is an HTML page, not data"):
-        omniglot.from_packed(folder)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    for wrong, message in (
+        (content[:1000], r"images_evaluation.zip \(1000 bytes\) is damaged or incomplete"),
+        (content[:middle] + b"\xff" * 9 + content[middle + 9 :], r"images_evaluation.zip .* is damaged or incomplete"),
+        (b"<html>", r"images_evaluation.zip \(6 bytes\) is an HTML page, not data"),
+    ):
+        path.write_bytes(wrong)
+        with pytest.raises(DataMissingError, match=message):
+            omniglot.from_zips(folder, COUNTS)
+    (folder / "omniglot.npz").write_bytes(b"PK")
+    with pytest.raises(DataMissingError, match=r"omniglot.npz \(2 bytes\) is damaged or incomplete"):
+        omniglot.from_packed(folder, COUNTS)
 
 
-def test_a_missing_drawing_is_named(folder):
+def test_missing_characters_and_drawings_are_named(folder):
+    for read in (omniglot.from_zips, omniglot.from_packed):
+        with pytest.raises(DataMissingError, match=r"'background': 2, 'evaluation': 1\}; \{'background': 964, 'ev"):
+            read(folder)
     with np.load(folder / "omniglot.npz") as archive:
         arrays = {key: value[:-1] if len(value) == 60 else value for key, value in archive.items()}
     np.savez(folder / "omniglot.npz", **arrays)
     with pytest.raises(DataMissingError, match="evaluation/Tengwar/character01 has 19 drawings; 20 are expected"):
-        omniglot.from_packed(folder)
+        omniglot.from_packed(folder, COUNTS)
+    np.savez(folder / "omniglot.npz", **arrays | {"class_index": np.full(59, 3)})
+    with pytest.raises(DataMissingError, match=r"omniglot.npz .* do not fit together"):
+        omniglot.from_packed(folder, COUNTS)

@@ -46,7 +46,7 @@ def test_missing_or_damaged_data_ends_with_3(prepare, tmp_path):
     for name, content, arguments, message in (
         (None, None, ("omniglot", "--mirror", mirror), "holds neither omniglot.npz nor images_background.zip"),
         (None, None, ("mini-imagenet", "--mirror", mirror), "Give one of --imagenet, --jpegs, --pickles or --mirror"),
-        (None, None, ("mini-imagenet", "--jpegs", mirror), "train.csv is missing"),
+        (None, None, ("mini-imagenet", "--jpegs", mirror), "holds neither train.csv nor miniimagenet_csv.zip"),
         (None, None, ("mini-imagenet", "--pickles", mirror), "mini-imagenet-cache-train.pkl is missing"),
         ("images_background.zip", b"<html>", ("omniglot", "--mirror", mirror), "68d2efa1b9178cc56df9314c21c6e718 is"),
         ("miniimagenet_val.npz", b"", ("mini-imagenet", "--mirror", mirror), "miniimagenet_train_0.npz is missing"),

@@ -82,11 +82,23 @@ def test_verdicts_at_the_edges(id_, mean, verdict):
 def test_only_complete_paper_results_are_judged():
     reduced = compare(result({MAML: 9.0}, profile="cpu", iterations_done=100))
     assert row(reduced, MAML).verdict == c.REDUCED
-    assert row(reduced, MAML).detail == "cpu: 100 of 70000 iterations"
+    assert row(reduced, MAML).detail == "100 of 70000 iterations"
+    assert "cpu      reduced: 100 of 70000 iterations" in text_table(reduced)
     assert row(compare(result({MAML: 9.0}, iterations_done=69999)), MAML).verdict == c.REDUCED
     assert row(compare(), MAML).verdict == c.NOT_RUN
     assert row(compare(), "miniimagenet_5way_1shot_matching_nets").verdict == c.CITATION
     assert reduced.gate() == (0, [])
+
+
+def test_the_papers_own_numbers_pass_everywhere():
+    derived = {target.id for target in TARGETS.entries if c.GAP_CLOSED.fullmatch(target.id)}
+    own = {t.id: t.paper_mean for t in TARGETS.entries if t.paper_mean is not None and t.id not in derived}
+    judged = compare(result(own, spec="paper"))
+    assert all(r.verdict == c.PASS for r in judged.rows if r.target.gated)
+    assert sum(r.target.gated for r in judged.rows) == 119
+    assert len(judged.rows) == 164
+    assert {r.verdict for r in judged.claims} <= {c.PASS, c.NOT_RUN}
+    assert judged.gate() == (0, [])
 
 
 def test_seeds_outside_are_counted():
@@ -109,8 +121,21 @@ def test_the_closed_gap_is_derived_from_our_own_arms():
     arms = result({f"{task}_maml_step0": -40.0, f"{task}_maml_step1": -16.0, f"{task}_oracle": -8.0}, spec="point")
     gap = row(compare(arms), f"{task}_gap_closed_step1")
     assert gap.ours.mean == pytest.approx(24 / 32)
-    assert gap.verdict == c.PASS
+    assert (gap.verdict, gap.detail) == (c.PASS, "2 of 2 seeds inside")
     assert row(compare(arms), f"{task}_gap_closed_step2").verdict == c.NOT_RUN
+    reduced = compare(dataclasses.replace(arms, profile="cpu", iterations_done=10))
+    assert row(reduced, f"{task}_gap_closed_step1").verdict == c.REDUCED
+    level = result({f"{task}_maml_step0": -8.0, f"{task}_maml_step1": -8.0, f"{task}_oracle": -8.0}, spec="point")
+    assert row(compare(level), f"{task}_gap_closed_step1").verdict == c.MISS
+    with pytest.raises(UsageError, match="gap_closed_step1' is always derived from other targets"):
+        compare(result({f"{task}_gap_closed_step1": 0.9}))
+
+
+def test_a_target_has_one_value():
+    cpu = result({MAML: 0.5}, spec="another", profile="cpu")
+    assert row(compare(cpu, result({MAML: 0.6})), MAML).ours.mean == 0.6
+    with pytest.raises(UsageError, match=f"results of sinusoid_maml and another: both give a value for '{MAML}'"):
+        compare(result({MAML: 0.6}), result({MAML: 0.5}, spec="another"))
 
 
 def curve(*values):
@@ -129,6 +154,33 @@ def test_claims_of_the_sinusoid():
     reduced = compare(result({MAML: 0.6}, curves=rising, profile="cpu"))
     assert row(reduced, "sinusoid_keeps_improving").verdict == c.NOT_RUN
     assert {claim.id for claim in TARGETS.claims} == set(CLAIMS)
+
+
+def test_a_diverged_curve_is_below_nothing():
+    low, high = ({f"{K}_shot": curve(*[value] * 10, math.inf) for K in (5, 10, 20)} for value in (1.0, 2.0))
+    judged = compare(result({}, curves=low), result({}, spec="sinusoid_pretrained", curves=high))
+    assert row(judged, "sinusoid_maml_below_pretrained").verdict == c.MISS
+    judged = compare(result({}, curves=high), result({}, spec="sinusoid_oracle", curves=low))
+    assert row(judged, "sinusoid_oracle_lowest").verdict == c.MISS
+
+
+def test_the_speed_of_first_order_is_reported_only():
+    cells = ("miniimagenet_5way_1shot_maml", "miniimagenet_5way_1shot_maml_first_order")
+    second, first = (
+        dataclasses.replace(result({cell: 48.0}, spec=cell), settings={"seed_1": {"training_seconds": seconds}})
+        for cell, seconds in zip(cells, (100.0, 70.0), strict=True)
+    )
+    told = row(compare(second, first), "first_order_speed")
+    assert told.verdict == c.DIAGNOSTIC
+    assert "first order saves 30% of a meta-iteration's time" in told.detail
+    elsewhere = compare(second, dataclasses.replace(first, hardware="another computer"))
+    assert row(elsewhere, "first_order_speed").verdict == c.NOT_RUN
+
+
+def test_a_claim_without_a_rule_is_an_error():
+    claims = (dataclasses.replace(TARGETS.claims[0], id="nothing"),)
+    with pytest.raises(UsageError, match="claim 'nothing': there is no rule to judge it; there are rules for paper_"):
+        c.compare(dataclasses.replace(TARGETS, claims=claims), {})
 
 
 def test_order_of_table_2():
@@ -168,6 +220,7 @@ def test_tables_show_what_was_found():
         )
     )
     assert "diverged" in text_table(compare(result({MAML: math.inf})))
+    assert r"| \|second - first order\| <= 2.0" in markdown_table(judged)
 
 
 def test_results_round_trip_with_divergence_and_are_checked(tmp_path):
@@ -183,6 +236,13 @@ def test_results_round_trip_with_divergence_and_are_checked(tmp_path):
         ({"seeds": "all"}, r"sinusoid_maml.json: seeds: 'all' is not allowed; expected a list of a whole number"),
         ({"extra": 1}, r"unknown key 'extra'; allowed are spec, profile"),
         ({"seeds": [1]}, r"targets.sinusoid_5shot_maml_step1.per_seed: 2 values for 1 seeds"),
+        ({"seeds": [], "targets": {}, "curves": {}}, r"seeds: at least one is needed"),
+        ({"wall_seconds": None}, r"wall_seconds: None is not allowed; expected a number"),
+        ({"spec": "another"}, r"spec: 'another' is not allowed; the file's name says 'sinusoid_maml'"),
+        (
+            {"curves": {"5_shot": mapping["curves"]["5_shot"] | {"ci95": [0.1]}}},
+            r"curves.5_shot.ci95: 1 values for 2 gradient steps",
+        ),
     ):
         path.write_text(json.dumps(mapping | change))
         with pytest.raises(UsageError, match=message):
@@ -190,6 +250,11 @@ def test_results_round_trip_with_divergence_and_are_checked(tmp_path):
     path.write_text(json.dumps(mapping).replace('"wall_seconds": 1.5', '"wall_seconds": NaN'))
     with pytest.raises(UsageError, match="not valid JSON: NaN is not a number"):
         read_result(path)
+    path.write_text(json.dumps(mapping | {"profile": "cpu"}))
+    with pytest.raises(UsageError, match=r"sinusoid_maml.json: profile: 'cpu' does not belong here"):
+        read_results(tmp_path)
+    with pytest.raises(UsageError, match="nowhere: there is no such folder of results"):
+        read_results(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +281,12 @@ def test_results_round_trip_with_divergence_and_are_checked(tmp_path):
             r"duplicate_of: there is no entry 'nothing'",
         ),
         ("paper_mean: 89.7", "paper_mean: null", r"omniglot_5way_1shot_nonconv_maml: paper_mean: a number is needed"),
+        ("paper_mean: 89.7", "paper_mean: .nan", r"omniglot_5way_1shot_nonconv_maml: paper_mean: a number is needed"),
+        (
+            "value: 2.5",
+            "value: -2.5",
+            r"nonconv_maml\].tolerance: value: -2.5 is not allowed; expected a number above 0",
+        ),
     ],
 )
 def test_a_wrong_targets_file_is_an_error_that_names_the_place(tmp_path, old, new, message):
@@ -233,6 +304,12 @@ def test_known_misses_are_checked(tmp_path):
         c.read_known_misses(path, TARGETS)
     path.write_text(f"- {{id: {MAML}, cause: a}}")
     with pytest.raises(UsageError, match=r"known.yaml: \[0\]: the key 'tried' is missing"):
+        c.read_known_misses(path, TARGETS)
+    path.write_text(f"- {{id: {MAML}, cause: a, tried: b, since: c}}\n" * 2)
+    with pytest.raises(UsageError, match=f"known.yaml: {MAML}: stands there twice"):
+        c.read_known_misses(path, TARGETS)
+    path.write_text("- {id: sinusoid_10shot_maml_curve, cause: a, tried: b, since: c}")
+    with pytest.raises(UsageError, match=r"sinusoid_10shot_maml_curve: is not judged"):
         c.read_known_misses(path, TARGETS)
     assert c.read_known_misses(ROOT / "reproduce" / "known_misses.yaml", TARGETS) is not None
 
@@ -258,6 +335,9 @@ def test_exit_codes_of_the_script(tmp_path):
     assert first == {name: (tmp_path / name).read_text() for name in first}
     missing = script(*common, "--only", "sinusoid_5shot_maml")
     assert (missing.returncode, "step5: there is no paper-scale result to judge" in missing.stdout) == (1, True)
+    assert script(*common, "--only", MAML).returncode == 0  # and not step 10, whose id begins alike
+    claim = script(*common, "--only", "order_table2")
+    assert (claim.returncode, "order_table2: there is no paper-scale result" in claim.stdout) == (1, True)
     unknown = script(*common, "--only", "nothing")
     assert (unknown.returncode, "--only nothing: no id of targets.yaml begins so" in unknown.stderr) == (2, True)
     write_result(result({MAML: 9.0}), tmp_path)

@@ -52,18 +52,37 @@ def test_missing_and_damaged_sets_are_named(tmp_path):
         read_image_set(tmp_path, "small")
 
 
-def test_an_interrupted_write_leaves_no_set_that_looks_whole(tmp_path, monkeypatch):
+def test_a_set_can_be_written_class_by_class(tmp_path):
+    whole = write(tmp_path).source["sha256"]
+    streamed = write(tmp_path, iter(IMAGES))
+    np.testing.assert_array_equal(streamed.images, IMAGES)
+    assert streamed.source["sha256"] == whole
+    np.save(tmp_path / "saved.npy", IMAGES)
+    assert file_sha256(tmp_path / "saved.npy") == whole
+
+
+def test_an_interrupted_write_leaves_what_was_there(tmp_path):
     write(tmp_path)
 
-    def full_disk(*_):
-        raise OSError("no space left")
+    def unreadable():
+        yield IMAGES[1]
+        raise DataMissingError("the second class is unreadable")
 
-    monkeypatch.setattr(np, "save", full_disk)
-    with pytest.raises(OSError, match="no space left"):
-        write(tmp_path, IMAGES + 1)
-    assert [path.name for path in tmp_path.iterdir()] == ["small.npy"]
-    with pytest.raises(DataMissingError, match=r"small.json is missing"):
-        read_image_set(tmp_path, "small")
+    with pytest.raises(DataMissingError, match="second class"):
+        write(tmp_path, unreadable())
+    np.testing.assert_array_equal(read_image_set(tmp_path, "small", verify=True).images, IMAGES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.json", "small.npy"]
+
+
+def test_classes_of_another_shape_type_or_number_are_refused(tmp_path):
+    for images, message in (
+        ([IMAGES[0], IMAGES[0], IMAGES[0][:1]], r"class 2 is uint8 \[1, 4, 4, 1\], not uint8 \[2, 4, 4, 1\]"),
+        (IMAGES.astype(np.float32), r"class 0 is float32"),
+        (IMAGES[:2], "2 classes of images came for 3 names"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            write(tmp_path, images)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_checksum_of_several_files_is_that_of_their_contents_in_a_row(tmp_path):

@@ -1,0 +1,60 @@
+"""The csv files of Ravi and Larochelle's split: which images mini-ImageNet consists of."""
+
+import csv
+import pathlib
+import re
+import zipfile
+
+from damage import damaged
+from mini_imagenet import FILE_PARTS
+
+from maml_tf.errors import DataMissingError
+
+NAME = re.compile(r"(n\d{8})(\d{8})\.jpg")
+ZIP = "miniimagenet_csv.zip"
+
+
+def read_csv_files(folder):
+    """{split: {class: file names in order}} from train.csv, val.csv and test.csv (columns filename, label).
+
+    Args:
+        folder: where the three files lie, themselves or in `miniimagenet_csv.zip`.
+
+    Raises:
+        DataMissingError: a file is missing or is no such table; names the file and line.
+    """
+    return {split: _read(pathlib.Path(folder), f"{part}.csv") for split, part in FILE_PARTS.items()}
+
+
+def _read(folder, name):
+    path = folder / name
+    if not path.is_file():
+        path = folder / ZIP
+    if not path.is_file():
+        raise DataMissingError(
+            f"{folder} holds neither {name} nor {ZIP}: the split's csv files say which images to take (--csv FOLDER)"
+        )
+    try:
+        if path.name == ZIP:
+            with zipfile.ZipFile(path) as archive:
+                content = archive.read(name)
+        else:
+            content = path.read_bytes()
+        return _parse(content.decode().splitlines())
+    except Exception as error:  # a broken archive can raise nearly anything
+        raise damaged(path, f"{name}: {error}") from None
+
+
+def _parse(lines):
+    if not lines or lines[0] != "filename,label":
+        raise ValueError(f"the first line is {lines[0][:80] if lines else ''!r}, 'filename,label' is expected")
+    classes, seen = {}, set()
+    for number, row in enumerate(csv.reader(lines[1:]), 2):
+        match = NAME.fullmatch(row[0]) if len(row) == 2 else None
+        if match is None or match[1] != row[1] or int(match[2]) == 0 or row[0] in seen:
+            raise ValueError(
+                f"line {number} is {row}; n0153282900000005.jpg,n01532829 or so is expected, and once only"
+            )
+        seen.add(row[0])
+        classes.setdefault(row[1], []).append(row[0])
+    return classes
