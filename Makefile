@@ -69,13 +69,13 @@ table2: setup  ## Table 2, its multi-task rows from their committed results (lik
 table2-multitask: setup  ## Table 2 with the multi-task rows trained too (20 minutes)
 	$(RUN) reproduce/table2.py --multitask $(OPTIONS)
 
-table1-omniglot-5way-1shot: setup  ## Table 1, Omniglot 5-way 1-shot (65 minutes on two cores; PROFILE=cpu 22 minutes)
+table1-omniglot-5way-1shot: setup  ## Table 1, Omniglot 5-way 1-shot (65 minutes on two cores; PROFILE=cpu 25 minutes)
 	$(RUN) reproduce/table1.py omniglot_5way_1shot_conv $(OPTIONS)
 
 table1-omniglot-5way-1shot-nonconv: setup  ## Table 1, the same without convolutions, three seeds (1 hour; PROFILE=cpu 4 minutes)
 	$(RUN) reproduce/table1.py omniglot_5way_1shot_nonconv $(OPTIONS)
 
-data: setup  ## Omniglot, downloaded and prepared (1 minute; MIRROR=folder reads it from there)
+data: setup  ## Omniglot, and mini-ImageNet where its images are at hand, prepared (1 minute; MIRROR=folder)
 	$(RUN) data/prepare.py $(if $(MIRROR),--mirror $(MIRROR))
 
 compare: setup  ## everything measured beside the paper's numbers; fails on a miss that is not known (1 second)

@@ -142,9 +142,14 @@ def _gap_closed(*parts):
     """(maml_s - maml_0) / (oracle - maml_0) from our own arms: (TargetValue, Result).
 
     Each seed's own share takes the oracle's mean over seeds, for the arms are trained independently. The Result is one
-    that does not count, if there is any among the parts.
+    that does not count, if there is any among the parts. UsageError when the two MAML values have not the same seeds.
     """
     (after, before, oracle), results = zip(*parts, strict=True)
+    if results[0].seeds != results[1].seeds:
+        raise UsageError(
+            f"results of {results[0].spec} and {results[1].spec}: seeds: {list(results[0].seeds)} and "
+            f"{list(results[1].seeds)}; the share of a gap needs the same seeds before and after adaptation"
+        )
 
     def share(end, start):
         return (end - start) / (oracle.mean - start) if oracle.mean != start else math.nan
@@ -156,15 +161,13 @@ def _gap_closed(*parts):
 
 def _target_row(target, ours, result, known):
     known_miss = known.get(target.id)
-    if not target.reproduce:
-        return Row(target, None, None, CITATION)
     if ours is None:
-        return Row(target, None, None, NOT_RUN, known_miss=known_miss)
+        return Row(target, None, None, NOT_RUN if target.reproduce else CITATION, known_miss=known_miss)
     if not result.counts:
         detail = f"{result.iterations_done} of {result.iterations_asked} iterations"
         return Row(target, ours, result, REDUCED, detail, known_miss)
-    if not target.gated:
-        return Row(target, ours, result, DIAGNOSTIC, known_miss=known_miss)
+    if not target.gated:  # also a row that the authors only cite and that was run here all the same
+        return Row(target, ours, result, DIAGNOSTIC)
     inside = sum(verdict_of(target, mean) != MISS for mean in ours.per_seed)
     detail = f"{inside} of {len(ours.per_seed)} seeds inside"
     return Row(target, ours, result, verdict_of(target, ours.mean), detail, known_miss)

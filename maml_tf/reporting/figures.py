@@ -12,6 +12,7 @@ from maml_tf.files import written_whole
 # One colour a method, in every figure.
 COLOURS = {"maml": "#1b7837", "pretrained": "#2166ac", "oracle": "#7f7f7f"}
 LABELS = {"maml": "MAML", "pretrained": "pretrained", "oracle": "oracle"}
+DIVERGED = 100.0
 STYLES = {0: ":", 1: "--", 10: "-"}
 
 
@@ -39,8 +40,10 @@ def learning_curves(panels, paper_points=()):
             for values in curve.per_seed:
                 axis.plot(curve.grad_steps, values, color=colour, linewidth=0.7, alpha=0.5)
             axis.plot(curve.grad_steps, curve.mean, color=colour, linewidth=2, label=LABELS[method])
-            low, high = zip(*((m - c, m + c) for m, c in zip(curve.mean, curve.ci95, strict=True)), strict=True)
-            axis.fill_between(curve.grad_steps, low, high, color=colour, alpha=0.15, linewidth=0)
+            # Beyond a divergence there is no band to draw.
+            known = [p for p in zip(curve.grad_steps, curve.mean, curve.ci95, strict=True) if p[1] + p[2] < DIVERGED]
+            steps, low, high = zip(*((step, mean - ci95, mean + ci95) for step, mean, ci95 in known), strict=True)
+            axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
         for method, points in _by_method(paper_points, K).items():
             axis.plot(
                 *zip(*points, strict=True), "x", color=COLOURS[method], markersize=8, label=f"paper, {LABELS[method]}"
@@ -52,7 +55,8 @@ def learning_curves(panels, paper_points=()):
         axis.grid(alpha=0.25)
     axes[0][0].set_ylabel("mean squared error")
     shown = {label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    axes[0][-1].legend(shown.values(), shown.keys(), frameon=False, fontsize=8, loc="center right")
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02)}
+    figure.legend(shown.values(), shown.keys(), frameon=False, fontsize=8, ncols=len(shown), **place)
     return figure
 
 

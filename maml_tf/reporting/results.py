@@ -93,12 +93,21 @@ def read_result(path):
         raise UsageError(f"{path}: spec: {result.spec!r} is not allowed; the file's name says {path.stem!r}")
     if not result.seeds:
         raise UsageError(f"{path}: seeds: at least one is needed")
+    if result.iterations_asked < 0 or result.iterations_done < 0:
+        raise UsageError(
+            f"{path}: iterations_done, iterations_asked: {result.iterations_done}, {result.iterations_asked} are not "
+            "allowed; expected whole numbers from 0"
+        )
     for kind, entries in (("targets", result.targets), ("curves", result.curves)):
         for name, entry in entries.items():
             if len(entry.per_seed) != len(result.seeds):
                 raise UsageError(
                     f"{path}: {kind}.{name}.per_seed: {len(entry.per_seed)} values for {len(result.seeds)} seeds"
                 )
+    for name, value in result.targets.items():  # the verdict goes by the mean, the seeds must bear it out
+        over_seeds = sum(value.per_seed) / len(value.per_seed)
+        if not math.isclose(value.mean, over_seeds, rel_tol=1e-5, abs_tol=1e-9):
+            raise UsageError(f"{path}: targets.{name}.mean: {value.mean} is not the mean of per_seed, {over_seeds}")
     for name, curve in result.curves.items():
         for key, values in (("mean", curve.mean), ("ci95", curve.ci95), *(("per_seed", row) for row in curve.per_seed)):
             if len(values) != len(curve.grad_steps):

@@ -5,6 +5,7 @@ import math
 
 from maml_tf.reporting.comparison import MISS, REDUCED
 
+BOLD_MISS = "**MISS**"
 HEADERS = ("where", "what", "paper", "ours", "seeds", "profile", "verdict")
 
 
@@ -32,12 +33,13 @@ def text_table(comparison, skip=()):
 def markdown_table(comparison, skip=()):
     """The same as Markdown."""
     lines = ["| " + " | ".join(HEADERS) + " |", "|---" * len(HEADERS) + "|"]
-    lines += [_markdown_row(_cells(row)) for row in comparison.rows if row.verdict not in skip]
+    lines += [_markdown_row(_cells(row, BOLD_MISS)) for row in comparison.rows if row.verdict not in skip]
     claims = [row for row in comparison.claims if row.verdict not in skip]
     if claims:
         lines += ["", "| claim of the paper | measured | verdict |", "|---|---|---|"]
         lines += [
-            _markdown_row((f"{row.target.claim} ({row.target.source})", row.detail, _verdict(row))) for row in claims
+            _markdown_row((f"{row.target.claim} ({row.target.source})", row.detail, _verdict(row, BOLD_MISS)))
+            for row in claims
         ]
     misses = [row for row in (*comparison.rows, *comparison.claims) if row.verdict == MISS and row.known_miss]
     if misses:
@@ -87,9 +89,11 @@ def _markdown_row(cells):
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _cells(row):
+def _cells(row, miss="MISS"):
     target = row.target
-    step = f", {target.grad_step} steps" if isinstance(target.grad_step, int) else ""
+    step = ""
+    if isinstance(target.grad_step, int):
+        step = f", {target.grad_step} {'step' if target.grad_step == 1 else 'steps'}"
     setting = target.setting
     size = f"{setting['ways']}-way " if "ways" in setting else ""
     size += f"{setting['shots']}-shot " if "shots" in setting else ""
@@ -97,15 +101,17 @@ def _cells(row):
     ours = _value(row.ours.mean, row.ours.ci95) if row.ours else "—"
     seeds = str(len(row.ours.per_seed)) if row.ours else "—"
     profile = row.result.profile if row.result else "—"
-    return (target.where, what, _value(target.paper_mean, target.paper_ci95), ours, seeds, profile, _verdict(row))
+    return (target.where, what, _value(target.paper_mean, target.paper_ci95), ours, seeds, profile, _verdict(row, miss))
 
 
-def _verdict(row):
-    if row.verdict == MISS:
-        return "**MISS** (known)" if row.known_miss else "**MISS**"
+def _verdict(row, miss="MISS"):
     if row.verdict == REDUCED:
         return f"{REDUCED}: {row.detail}"
-    return f"{row.verdict} ({row.detail})" if row.detail and row.ours else row.verdict
+    notes = ["known"] if row.verdict == MISS and row.known_miss else []
+    if row.detail and row.ours:  # a claim's detail has a place of its own
+        notes.append(row.detail)
+    shown = miss if row.verdict == MISS else row.verdict
+    return f"{shown} ({'; '.join(notes)})" if notes else shown
 
 
 def _value(mean, ci95):
@@ -114,7 +120,7 @@ def _value(mean, ci95):
     if not math.isfinite(mean):
         return "diverged"
     shown = f"{mean:.4g}"
-    return f"{shown} ± {ci95:.2g}" if ci95 is not None and math.isfinite(ci95) else shown
+    return f"{shown} ± {ci95:.3g}" if ci95 is not None and math.isfinite(ci95) else shown
 
 
 def _number(value):

@@ -127,8 +127,19 @@ def test_the_closed_gap_is_derived_from_our_own_arms():
     assert row(reduced, f"{task}_gap_closed_step1").verdict == c.REDUCED
     level = result({f"{task}_maml_step0": -8.0, f"{task}_maml_step1": -8.0, f"{task}_oracle": -8.0}, spec="point")
     assert row(compare(level), f"{task}_gap_closed_step1").verdict == c.MISS
+    oracle = result({f"{task}_oracle": -8.0}, spec="oracle")
+    before, after = (result({f"{task}_maml_step{s}": -40.0}, spec=f"step{s}") for s in (0, 1))
+    with pytest.raises(UsageError, match=r"results of step1 and step0: seeds: \[1, 3\] and \[1, 2\]; the share"):
+        compare(before, dataclasses.replace(after, seeds=(1, 3)), oracle)
     with pytest.raises(UsageError, match="gap_closed_step1' is always derived from other targets"):
         compare(result({f"{task}_gap_closed_step1": 0.9}))
+
+
+def test_a_row_that_the_authors_only_cite_is_shown_when_it_was_run_but_not_judged():
+    cited = "miniimagenet_5way_1shot_nearest_neighbour_baseline"
+    judged = row(compare(result({cited: 10.0})), cited)
+    assert (judged.verdict, judged.ours.mean) == (c.DIAGNOSTIC, 10.0)
+    assert row(compare(), cited).verdict == c.CITATION
 
 
 def test_a_target_has_one_value():
@@ -208,7 +219,11 @@ def test_tables_show_what_was_found():
     judged = compare(result({MAML: 9.0, PRETRAINED: 2.5}), known=[c.KnownMiss(MAML, "one diverges", "all", "today")])
     text, markdown = text_table(judged), markdown_table(judged, skip=(c.NOT_RUN, c.CITATION))
     assert "0.67" in text
-    assert "**MISS** (known)" in markdown
+    assert "**MISS** (known; 0 of 2 seeds inside)" in markdown
+    assert "MISS (known; 0 of 2 seeds inside)" in text
+    assert "**" not in text
+    assert "maml, 1 step " in text
+    assert "48.7 ± 1.84" in text  # as published
     assert "* **sinusoid_5shot_maml_step1**: one diverges Tried: all" in markdown
     assert "matching_nets" in text
     assert "matching_nets" not in markdown
@@ -237,6 +252,11 @@ def test_results_round_trip_with_divergence_and_are_checked(tmp_path):
         ({"extra": 1}, r"unknown key 'extra'; allowed are spec, profile"),
         ({"seeds": [1]}, r"targets.sinusoid_5shot_maml_step1.per_seed: 2 values for 1 seeds"),
         ({"seeds": [], "targets": {}, "curves": {}}, r"seeds: at least one is needed"),
+        ({"iterations_asked": -1}, r"iterations_done, iterations_asked: 70000, -1 are not allowed"),
+        (
+            {"targets": {MAML: {"mean": 0.67, "ci95": 0.1, "n_tasks": 600, "per_seed": [0.9, 0.9]}}},
+            r"targets.sinusoid_5shot_maml_step1.mean: 0.67 is not the mean of per_seed, 0.9",
+        ),
         ({"wall_seconds": None}, r"wall_seconds: None is not allowed; expected a number"),
         ({"spec": "another"}, r"spec: 'another' is not allowed; the file's name says 'sinusoid_maml'"),
         (

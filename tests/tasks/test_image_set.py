@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from maml_tf.errors import DataMissingError
+from maml_tf.tasks import image_set
 from maml_tf.tasks.image_set import file_sha256, read_image_set, write_image_set
 
 IMAGES = np.arange(3 * 2 * 4 * 4, dtype=np.uint8).reshape(3, 2, 4, 4, 1)
@@ -72,6 +73,19 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
         write(tmp_path, unreadable())
     np.testing.assert_array_equal(read_image_set(tmp_path, "small", verify=True).images, IMAGES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small.json", "small.npy"]
+
+
+def test_a_new_array_never_stands_beside_the_old_manifest(tmp_path, monkeypatch):
+    write(tmp_path)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(image_set, "file_sha256", interrupted)  # the array is written, its manifest is not
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, IMAGES + 1)
+    with pytest.raises(DataMissingError, match=r"small.json is missing"):
+        read_image_set(tmp_path, "small")
 
 
 def test_classes_of_another_shape_type_or_number_are_refused(tmp_path):
