@@ -89,10 +89,10 @@ def print_curves(name, curves):
 
 
 def _train(arguments):
+    specs = [spec_from(path, arguments) for path in arguments.specs]  # all are read before the first is trained
     from maml_tf.meta.placement import use_cores_for_tasks
 
     use_cores_for_tasks()
-    specs = [spec_from(path, arguments) for path in arguments.specs]  # all are read before the first is trained
     for spec in specs:
         print_curves(
             spec.name, measure_from(spec, arguments, results=arguments.results, weights=arguments.weights).curves
@@ -100,13 +100,13 @@ def _train(arguments):
 
 
 def _evaluate(arguments):
+    spec = read_spec(arguments.spec)
     from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.meta.placement import use_cores_for_tasks
     from maml_tf.training.adam import TrainingState
     from maml_tf.training.run_folder import Saved, read_weights
 
     use_cores_for_tasks()
-    spec = read_spec(arguments.spec)
     experiment = build_experiment(spec, spec.seeds[0], arguments.data)
     weights = read_weights(arguments.weights, experiment.model)
     scores, _ = experiment.test(Saved(TrainingState.start(weights)))
