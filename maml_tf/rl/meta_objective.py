@@ -1,0 +1,183 @@
+"""What MAML's meta-step optimises in reinforcement learning: the surrogate loss after the inner step (PROTOCOL 3.4)."""
+
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.machine import available_cores
+from maml_tf.rl.policy import distribution
+from maml_tf.rl.policy_gradient import inner_step, policy_gradient_loss
+
+
+class MetaObjective:
+    """Surrogate loss and KL divergence after the inner steps, as functions of theta, with their derivatives.
+
+    From batches of T tasks, `earlier` ones sampled before each inner step and a `later` one after the last,
+
+        loss(theta) = mean over tasks of - mean over time steps of pi_theta'(a|s) / pi_old(a|s) x advantage
+        KL(theta)   = mean over all tasks' time steps of KL(pi_old(.|s) || pi_theta'(.|s))
+
+    with theta' the parameters that the inner steps make of theta, and pi_old those of the theta that sampled.
+    Derivatives go through the inner steps. Without earlier batches this is TRPO's objective for T policies' samples.
+
+    Parameters are vectors [P] here. Tasks are computed one by one, as many at a time as there are cores: a task's
+    arrays then stay in a core's cache.
+
+    Args:
+        policy: a GaussianPolicy.
+        step_size: alpha.
+    """
+
+    def __init__(self, policy, step_size):
+        self.policy = policy
+        self.step_size = step_size
+        self.shapes = [tuple(variable.shape) for variable in policy.trainable_variables]
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+
+    def flat(self, params):
+        """A list of parameters as a vector [P]; or [T, P] with a task axis."""
+        lead = len(params[0].shape) - len(self.shapes[0])
+        return tf.concat([tf.reshape(p, [*p.shape[:lead], -1]) for p in params], axis=-1)
+
+    def unflat(self, vector):
+        """The inverse of `flat`."""
+        parts = tf.split(vector, self.sizes, axis=-1)
+        return [tf.reshape(part, [*part.shape[:-1], *shape]) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    @tf.function(autograph=False)
+    def adapted(self, params, batch):
+        """One inner step of every task, [T, P] -> [T, P]."""
+
+        def task(params, batch):
+            return self.flat(inner_step(self.policy, self.unflat(params), batch, self.step_size))
+
+        return _each_task(task, (params, batch))
+
+    @tf.function(autograph=False)
+    def moments(self, params, batch):
+        """Mean [T, B, A] and log standard deviation [T, 1, A] of every task's policy at its observations."""
+
+        def task(params, batch):
+            return self.policy.moments(self.unflat(params), batch.observations)
+
+        return _each_task(task, (params, batch), outputs=2)
+
+    @tf.function(autograph=False)
+    def loss_and_kl(self, theta, earlier, later, old):
+        """(loss [], KL []) for `old`, the `moments` of the policies that sampled `later`."""
+
+        def task(*task):
+            return self._task_loss_and_kl(theta, *task)
+
+        loss, kl = _each_task(task, (earlier, later, old), outputs=2)
+        return tf.reduce_mean(loss), tf.reduce_sum(kl)
+
+    @tf.function(autograph=False)
+    def loss_and_gradient(self, theta, earlier, later, old):
+        """(loss [], its gradient [P])."""
+
+        def task(*task):
+            with tf.GradientTape() as tape:
+                tape.watch(theta)
+                loss, _ = self._task_loss_and_kl(theta, *task)
+            return loss, tape.gradient(loss, theta)[tf.newaxis]
+
+        loss, gradient = _each_task(task, (earlier, later, old), outputs=2)
+        return tf.reduce_mean(loss), tf.reduce_mean(gradient, axis=0)
+
+    @tf.function(autograph=False)
+    def kl_gradient(self, theta, earlier, later, old):
+        """The KL divergence's gradient [P]."""
+
+        def task(*task):
+            with tf.GradientTape() as tape:
+                tape.watch(theta)
+                _, kl = self._task_loss_and_kl(theta, *task)
+            return tape.gradient(kl, theta)[tf.newaxis]
+
+        return tf.reduce_sum(_each_task(task, (earlier, later, old)), axis=0)
+
+    @tf.function(autograph=False)
+    def fisher_product(self, vector, path, earlier, later):
+        """The KL divergence's second derivative at the theta that sampled, times a vector [P].
+
+        There it is exactly J' M J: M the second derivative of the normal distributions' KL divergence in their moments,
+        J the moments' first derivative by theta. And J is the moments' derivative by the last parameters, times
+        I - alpha H for every inner step, with H the second derivative of that step's loss. So a product takes two with
+        every H and no third derivatives.
+
+        Args:
+            vector: [P]
+            path: parameters [T, P] before each inner step and after the last.
+            earlier: PolicyBatch of each inner step.
+            later: PolicyBatch after the last.
+
+        Returns:
+            [P]
+        """
+
+        def task(path, earlier, later):
+            *starts, end = (self.unflat(params) for params in path)
+            tangent = vector[tf.newaxis]
+            for params, batch in zip(starts, earlier, strict=True):
+                tangent -= self.step_size * self._loss_hessian_product(params, batch, tangent)
+            tangent = self._moments_fisher_product(end, later, tangent)
+            for params, batch in zip(starts[::-1], earlier[::-1], strict=True):
+                tangent -= self.step_size * self._loss_hessian_product(params, batch, tangent)
+            return tangent
+
+        return tf.reduce_sum(_each_task(task, (path, earlier, later)), axis=0)
+
+    # What follows is about one task, with a task axis of length 1.
+
+    def _task_loss_and_kl(self, theta, earlier, later, old):
+        """The task's loss [1] and its share [1] of the mean KL divergence."""
+        params = [p[tf.newaxis] for p in self.unflat(theta)]
+        for batch in earlier:
+            params = inner_step(self.policy, params, batch, self.step_size)
+        new, old = distribution(*self.policy.moments(params, later.observations)), distribution(*old)
+        ratio = tf.exp(new.log_prob(later.actions) - old.log_prob(later.actions))
+        loss = -tf.reduce_sum(later.weights * later.advantages * ratio, axis=1)
+        return loss, tf.reduce_sum(later.pooled_weights * old.kl_divergence(new), axis=1)
+
+    def _loss_hessian_product(self, params, batch, tangent):
+        """The inner loss's second derivative times a vector [1, P]."""
+        with tf.GradientTape() as outer:
+            outer.watch(params)
+            with tf.GradientTape() as inner:
+                inner.watch(params)
+                loss = policy_gradient_loss(self.policy, params, batch)
+            gradient = inner.gradient(loss, params)
+        return self.flat(outer.gradient(gradient, params, self.unflat(tangent)))
+
+    def _moments_fisher_product(self, params, batch, tangent):
+        """J' M J times a vector [1, P], J the derivative of this task's moments by its own parameters."""
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            with tf.autodiff.ForwardAccumulator(params, self.unflat(tangent)) as forward:
+                mean, log_std = self.policy.moments(params, batch.observations)
+            mean_tangent, log_std_tangent = forward.jvp(mean), forward.jvp(log_std)
+        # Second derivatives of a normal distribution's KL divergence: 1 / sigma^2 in the mean, 2 in log sigma.
+        weights = batch.pooled_weights[..., tf.newaxis]
+        upstream = [
+            weights * tf.exp(-2 * log_std) * mean_tangent,
+            2 * tf.reduce_sum(weights, axis=1, keepdims=True) * log_std_tangent,
+        ]
+        return self.flat(tape.gradient([mean, log_std], params, upstream))
+
+
+def _each_task(function, arguments, outputs=1):
+    """Calls `function` for every task of `arguments` and puts its tensors together again along the task axis.
+
+    Args:
+        function: takes `arguments` with a task axis of length 1, returns `outputs` tensors with such an axis.
+        arguments: a structure of tensors [T, ...].
+        outputs: 1 for a tensor, more for a tuple.
+    """
+    dtype = tf.nest.flatten(arguments)[0].dtype
+
+    def task(arguments):
+        result = function(*tf.nest.map_structure(lambda tensor: tensor[tf.newaxis], arguments))
+        return tf.nest.map_structure(lambda tensor: tensor[0], tuple(result) if outputs > 1 else result)
+
+    signature = dtype if outputs == 1 else (dtype,) * outputs
+    return tf.map_fn(task, arguments, parallel_iterations=available_cores(), fn_output_signature=signature)

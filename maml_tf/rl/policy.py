@@ -1,0 +1,69 @@
+"""The Gaussian policy (PROTOCOL 3.1), to be differentiated; `maml_tf.rl.actor` is its twin for sampling."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from maml_tf.errors import UsageError
+from maml_tf.meta.functional import functional_call
+from maml_tf.models.layers import Dense
+from maml_tf.rl.actor import ACTIVATIONS, SMALLEST_LOG_STD, Actor
+
+
+class GaussianPolicy(keras.Model):
+    """pi(a|s): normal, its mean a network of the observation, its deviation learned.
+
+    The log standard deviation does not depend on the state and begins at 0. The inner loop adapts it like every other
+    parameter. Actions are in normalised units and unbounded: environments clip them, the likelihood does not.
+
+    Parameters are lists: the log standard deviation [A], then kernel and bias of every layer. They may carry a leading
+    task axis T, and then so do observations.
+
+    Args:
+        observation_size: O.
+        action_size: A.
+        hidden: units of the hidden layers.
+        activation: of the hidden layers, "relu" or "tanh".
+        dtype: "float32", or "float64" for checks.
+
+    Raises:
+        UsageError: another activation.
+    """
+
+    def __init__(self, observation_size, action_size, hidden=(100, 100), activation="relu", dtype="float32"):
+        if activation not in ACTIVATIONS:
+            raise UsageError(f"activation is {activation!r}; allowed: {', '.join(ACTIVATIONS)}")
+        super().__init__(dtype=dtype)
+        self.activation = activation
+        self.log_std = self.add_weight(shape=(action_size,), initializer="zeros", name="log_std", dtype=dtype)
+        self.mean_layers = [
+            Dense(units, name=f"dense_{index}", dtype=dtype) for index, units in enumerate((*hidden, action_size), 1)
+        ]
+        self(keras.ops.zeros((1, observation_size), dtype=dtype))
+
+    def call(self, observations):
+        """Mean [n, A] and log standard deviation [1, A] for observations [n, O]; each with T in front, or none."""
+        activation = getattr(tf.nn, self.activation)
+        x = observations
+        for layer in self.mean_layers[:-1]:
+            x = activation(layer(x))
+        log_std = tf.convert_to_tensor(self.log_std)[..., tf.newaxis, :]
+        return self.mean_layers[-1](x), tf.maximum(log_std, SMALLEST_LOG_STD)
+
+    def parameters(self):
+        """The policy's own parameters theta."""
+        return [tf.convert_to_tensor(variable) for variable in self.trainable_variables]
+
+    def moments(self, params, observations):
+        """What `call` returns, under `params` in place of the policy's own."""
+        return functional_call(self, params, observations)
+
+    def actor(self, params):
+        """The Actor of `params`, which must have a task axis."""
+        return Actor(params, self.activation)
+
+
+def distribution(mean, log_std):
+    """The distribution over actions that `GaussianPolicy.moments` describe: mean [..., n, A], log_std [..., 1, A]."""
+    normal = tfp.distributions.Normal(mean, tf.exp(log_std))
+    return tfp.distributions.Independent(normal, reinterpreted_batch_ndims=1)

@@ -1,0 +1,100 @@
+"""One environment of a family as an ordinary Gymnasium environment."""
+
+import gymnasium
+import mujoco
+
+from maml_tf.errors import UsageError
+
+CAMERA = "track"
+
+
+class SingleEnv(gymnasium.Env):
+    """Gymnasium's `Env` over a vector of one: the same dynamics, rewards and goals.
+
+    `reset(options={"goal": goal})` sets the task; without it a new one is drawn. See TaskVectorEnv. The horizon is left
+    to Gymnasium's `TimeLimit`, which `gymnasium.make` puts around it.
+
+    Args:
+        settings: handed to the class attribute `vector_class`.
+    """
+
+    vector_class = None
+
+    def __init__(self, render_mode=None, **settings):
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            allowed = ", ".join(map(repr, (None, *self.metadata["render_modes"])))
+            raise UsageError(f"render_mode is {render_mode!r}; allowed: {allowed}")
+        self.render_mode = render_mode
+        self.envs = self.vector_class(1, max_episode_steps=None, **settings)
+        self.observation_space = self.envs.single_observation_space
+        self.action_space = self.envs.single_action_space
+
+    def reset(self, *, seed=None, options=None):
+        """See TaskVectorEnv.reset."""
+        super().reset(seed=seed)
+        self.envs.np_random = self.np_random
+        observations, info = self.envs.reset(options=options)
+        return observations[0], info
+
+    def step(self, action):
+        """See TaskVectorEnv.step."""
+        observations, rewards, terminations, truncations, info = self.envs.step(action[None])
+        info = {key: value[0] for key, value in info.items()}
+        return observations[0], float(rewards[0]), bool(terminations[0]), bool(truncations[0]), info
+
+
+class SingleMujocoEnv(SingleEnv):
+    """One environment of a `MujocoVectorEnv`, which MuJoCo can draw.
+
+    Args:
+        render_mode: None or "rgb_array".
+        width, height: of the pictures, in pixels.
+        settings: handed to the class attribute `vector_class`.
+
+    Raises:
+        UsageError: another render mode.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (Gymnasium's form)
+
+    def __init__(self, render_mode=None, width=480, height=480, **settings):
+        super().__init__(render_mode, **settings)
+        self.metadata = {**self.metadata, "render_fps": round(1 / self.envs.model.opt.timestep)}
+        self._frame_size = (width, height)
+        self._renderer = None
+
+    def render(self):
+        """The picture [height, width, 3] of the present state, uint8; None without a render mode.
+
+        Raises:
+            UsageError: MuJoCo finds no way to draw on this machine.
+        """
+        if self.render_mode is None:
+            return None
+        if self._renderer is None:
+            self._renderer = _renderer(self.envs.model, *self._frame_size)
+        self.envs.batch.get_data(0, self._renderer.data)
+        mujoco.mj_forward(self.envs.model, self._renderer.data)
+        return self._renderer.render(self.render_mode)
+
+    def close(self):
+        """Frees the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+
+def _renderer(model, width, height):
+    try:
+        from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer  # asks for OpenGL when imported
+
+        model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
+        model.vis.global_.offheight = max(model.vis.global_.offheight, height)
+        renderer = MujocoRenderer(model, mujoco.MjData(model), width=width, height=height, camera_name=CAMERA)
+        renderer.render("rgb_array")
+    except Exception as error:  # whatever the OpenGL libraries raise where there is no display or driver
+        raise UsageError(
+            "MuJoCo cannot draw here. Set the environment variable MUJOCO_GL to egl (a GPU or Mesa), osmesa (software) "
+            f"or glfw (a display) before Python starts. The cause: {type(error).__name__}: {error}"
+        ) from error
+    return renderer

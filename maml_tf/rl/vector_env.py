@@ -1,0 +1,156 @@
+"""Many environments of one family, each with its own goal, stepped in lockstep."""
+
+import abc
+from typing import NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from maml_tf.errors import UsageError
+
+RESET_OPTIONS = ("goal", "reset_mask")
+
+
+class Outcome(NamedTuple):
+    """What one step did to k environments.
+
+    Attributes:
+        observations: float64 [k, ...], after the step, without the goal.
+        rewards: float64 [k]
+        terminated: bool [k], ended by the environment's own rule.
+        failed: bool [k], the physics broke down: the rest of that row means nothing.
+    """
+
+    observations: np.ndarray
+    rewards: np.ndarray
+    terminated: np.ndarray
+    failed: np.ndarray
+
+
+class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
+    """Gymnasium's `VectorEnv` for N environments that differ in their goal (Gymnasium's autoreset is disabled).
+
+    `reset(options={"goal": goals})` gives every environment its goal, [N, ...] or one for all; without it each draws a
+    new one from the training distribution. `options={"reset_mask": mask}` resets the environments of a bool mask [N]
+    only. An environment whose rollout has ended rests until it is reset: it costs no time, its observation stays, its
+    reward is 0. `live` tells which do not rest.
+
+    Actions are in normalised units: they are clipped to [-1, 1] and scaled to the environment's bounds here (PROTOCOL
+    3.1), so a policy may act outside.
+
+    A breakdown of the physics (a value that is not finite, or huge) ends that rollout only: the environment terminates
+    with reward 0 and its last good observation, `info["physics_failure"]` marks it, `physics_failures` counts.
+
+    Args:
+        num_envs: N.
+        observation_size: length of an observation, without the goal.
+        action_size: length of an action.
+        goals: the GoalDistribution.
+        max_episode_steps: the horizon; then a rollout is truncated. None: never.
+        reveal_task: append the goal to the observation, for the oracle (PROTOCOL 3.7).
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}  # noqa: RUF012 (Gymnasium's form)
+
+    def __init__(self, num_envs, observation_size, action_size, goals, max_episode_steps, reveal_task=False):
+        self.num_envs = num_envs
+        self.goal_distribution = goals
+        self.max_episode_steps = max_episode_steps
+        self.reveal_task = reveal_task
+        self.goals = np.full((num_envs, *goals.shape), np.nan)
+        self.live = np.zeros(num_envs, bool)
+        self.physics_failures = 0
+        self._elapsed = np.zeros(num_envs, int)
+        size = observation_size + (self._flat_goals([0]).shape[1] if reveal_task else 0)
+        self._observations = np.zeros((num_envs, size))
+        self.single_observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
+        self.single_action_space = gymnasium.spaces.Box(-1.0, 1.0, (action_size,), np.float32)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+
+    @abc.abstractmethod
+    def _start(self, ids):
+        """Puts the environments `ids` into a start state drawn with `np_random`; returns their observations."""
+
+    @abc.abstractmethod
+    def _advance(self, ids, actions):
+        """Takes one step in the environments `ids` with actions [k, A] in [-1, 1]; returns the Outcome."""
+
+    def reset(self, *, seed=None, options=None):
+        """See the class; returns observations [N, ...] and an empty info.
+
+        Raises:
+            UsageError: an unknown option, or a goal or mask of the wrong shape.
+        """
+        super().reset(seed=seed)
+        options = options or {}
+        for key in options:
+            if key not in RESET_OPTIONS:
+                raise UsageError(f"unknown reset option {key!r}; allowed: {', '.join(RESET_OPTIONS)}")
+        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)))
+        if mask.shape != (self.num_envs,) or mask.dtype != bool:
+            raise UsageError(f"reset_mask must be bool of shape ({self.num_envs},), not {mask.dtype} of {mask.shape}")
+        ids = np.flatnonzero(mask)
+        if options.get("goal") is None:
+            self.goals[ids] = self.goal_distribution.sample(self.np_random, len(ids))
+        else:
+            self.goals[ids] = self.goal_distribution.checked(options["goal"], self.num_envs)[ids]
+        self.live[ids] = True
+        self._elapsed[ids] = 0
+        self._remember(ids, self._start(ids))
+        return self._observations.copy(), {}
+
+    def step(self, actions):
+        """Takes one step in every live environment.
+
+        Args:
+            actions: [N, A] in normalised units; those of resting environments are ignored.
+
+        Returns:
+            observations [N, ...], rewards [N], terminations [N], truncations [N] (of this step only), info.
+
+        Raises:
+            gymnasium.error.ResetNeeded: every environment rests.
+            UsageError: actions of the wrong shape.
+        """
+        actions = np.asarray(actions, np.float64)
+        if actions.shape != self.action_space.shape:
+            raise UsageError(f"actions have shape {actions.shape}; expected {self.action_space.shape}")
+        ids = np.flatnonzero(self.live)
+        if not ids.size:
+            raise gymnasium.error.ResetNeeded("every environment rests: call reset first")
+        outcome = self._advance(ids, np.clip(actions[ids], -1.0, 1.0))
+        good = ids
+        rewards, terminations, truncations, failures = np.zeros(self.num_envs), *np.zeros((3, self.num_envs), bool)
+        if outcome.failed.any():
+            outcome = outcome._replace(
+                observations=outcome.observations[~outcome.failed],
+                rewards=np.where(outcome.failed, 0.0, outcome.rewards),
+                terminated=outcome.terminated | outcome.failed,
+            )
+            good = ids[~outcome.failed]
+            failures[ids] = outcome.failed
+            self.physics_failures += len(ids) - len(good)
+        self._remember(good, outcome.observations)
+        self._elapsed[ids] += 1
+        rewards[ids] = outcome.rewards
+        terminations[ids] = outcome.terminated
+        if self.max_episode_steps is not None:
+            truncations[ids] = ~outcome.terminated & (self._elapsed[ids] >= self.max_episode_steps)
+        self.live &= ~(terminations | truncations)
+        return self._observations.copy(), rewards, terminations, truncations, {"physics_failure": failures}
+
+    def rest(self, mask):
+        """Lets the environments of a bool mask [N] rest until they are reset: their rollouts are not needed."""
+        self.live &= ~mask
+
+    def _remember(self, ids, observations):
+        size = observations.shape[1]
+        self._observations[ids, :size] = observations
+        if self.reveal_task:
+            self._observations[ids, size:] = self._flat_goals(ids)
+
+    def _flat_goals(self, ids):
+        return self.goals[ids].reshape(len(ids), -1)

@@ -1,0 +1,155 @@
+"""The meta-objective's invariants and derivatives, in float64 on small policies."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.rl.advantages import advantages
+from maml_tf.rl.meta_objective import MetaObjective
+from maml_tf.rl.policy import GaussianPolicy
+from maml_tf.rl.policy_gradient import policy_batch
+from maml_tf.rl.trpo import finite_difference_product
+
+ALPHA = 0.3
+
+
+class Problem:
+    """Three tasks' random samples before and after `num_steps` inner steps of a small policy."""
+
+    def __init__(self, random_trajectories, num_steps, padding=0.0):
+        self.policy = GaussianPolicy(3, 2, (5, 4), "tanh", dtype="float64")
+        self.objective = MetaObjective(self.policy, ALPHA)
+        self.theta = np.random.default_rng(7).normal(size=sum(self.objective.sizes)) / 2
+        self.samples = [random_trajectories(seed, padding=padding) for seed in range(num_steps + 1)]
+        *self.earlier, self.later = (policy_batch(samples, "float64") for samples in self.samples)
+        self.path = [tf.tile(tf.constant(self.theta)[tf.newaxis], [3, 1])]
+        for batch in self.earlier:
+            self.path.append(self.objective.adapted(self.path[-1], batch))
+        self.old = self.objective.moments(self.path[-1], self.later)
+
+    def loss_and_kl(self, theta):
+        loss, kl = self.objective.loss_and_kl(tf.constant(theta), self.earlier, self.later, self.old)
+        return float(loss), float(kl)
+
+    def loss_and_gradient(self, theta):
+        loss, gradient = self.objective.loss_and_gradient(tf.constant(theta), self.earlier, self.later, self.old)
+        return float(loss), gradient.numpy()
+
+    def kl_gradient(self, theta):
+        return self.objective.kl_gradient(tf.constant(theta), self.earlier, self.later, self.old).numpy()
+
+    def fisher_product(self, v):
+        return self.objective.fisher_product(tf.constant(v), self.path, self.earlier, self.later).numpy()
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2], ids=lambda steps: f"{steps} inner steps")
+def problem(request, random_trajectories):
+    return Problem(random_trajectories, request.param)
+
+
+def differences(function, theta, step=1e-6):
+    columns = []
+    for index in range(len(theta)):
+        moved = [theta + sign * step * (np.arange(len(theta)) == index) for sign in (1, -1)]
+        columns.append((function(moved[0]) - function(moved[1])) / (2 * step))
+    return np.stack(columns)
+
+
+def test_before_the_update_ratios_are_one_and_the_divergence_is_zero(problem):
+    """With ratio 1 the loss is minus the mean advantage: 0 after normalisation, so it is shifted as well."""
+    loss, kl = problem.loss_and_kl(problem.theta)
+    assert loss == pytest.approx(0, abs=1e-12)
+    assert kl == pytest.approx(0, abs=1e-14)
+    shifted = problem.later._replace(advantages=problem.later.advantages + 2.5)
+    loss, _ = problem.objective.loss_and_kl(tf.constant(problem.theta), problem.earlier, shifted, problem.old)
+    assert float(loss) == pytest.approx(-2.5, abs=1e-12)
+
+
+def test_loss_and_divergence_equal_a_plain_loop(problem):
+    """At another theta: adapt each task by itself, then normal densities written out."""
+    theta = problem.theta + 0.1 * np.random.default_rng(8).normal(size=problem.theta.shape)
+    params = tf.tile(tf.constant(theta)[tf.newaxis], [3, 1])
+    for batch in problem.earlier:
+        params = problem.objective.adapted(params, batch)
+    new = [m.numpy() for m in problem.objective.moments(params, problem.later)]
+    old = [m.numpy() for m in problem.old]
+    samples, losses, kls = problem.samples[-1], [], []
+    advantage = advantages(samples)
+
+    def log_density(moments, task, step):
+        mean, log_std = moments[0][task, step], moments[1][task, 0]
+        standardised = (samples.actions[task, step].astype(float) - mean) / np.exp(log_std)
+        return np.sum(-0.5 * standardised**2 - log_std)
+
+    for task in range(3):
+        products = []
+        for step in np.flatnonzero(samples.mask[task]):
+            ratio = np.exp(log_density(new, task, step) - log_density(old, task, step))
+            products.append(ratio * advantage[task, step])
+            (m1, s1), (m0, s0) = ((m[0][task, step], np.exp(m[1][task, 0])) for m in (new, old))
+            kls.append(np.sum(np.log(s1 / s0) + (s0**2 + (m0 - m1) ** 2) / (2 * s1**2) - 0.5))
+        losses.append(-np.mean(products))
+    loss, kl = problem.loss_and_kl(theta)
+    assert loss == pytest.approx(np.mean(losses), rel=1e-10)
+    assert kl == pytest.approx(np.mean(kls), rel=1e-10)
+    assert kl > 1e-3
+
+
+def test_the_gradient_equals_finite_differences(problem):
+    theta = problem.theta + 0.1 * np.random.default_rng(8).normal(size=problem.theta.shape)
+    loss, gradient = problem.loss_and_gradient(theta)
+    assert loss == problem.loss_and_kl(theta)[0]
+    np.testing.assert_allclose(gradient, differences(lambda x: problem.loss_and_kl(x)[0], theta), atol=1e-7)
+
+
+def test_the_divergences_gradient_equals_finite_differences(problem):
+    theta = problem.theta + 0.1 * np.random.default_rng(8).normal(size=problem.theta.shape)
+    expected = differences(lambda x: problem.loss_and_kl(x)[1], theta)
+    np.testing.assert_allclose(problem.kl_gradient(theta), expected, atol=1e-7)
+    np.testing.assert_allclose(problem.kl_gradient(problem.theta), 0, atol=1e-12)  # a minimum
+
+
+def test_the_fisher_product_equals_the_explicit_second_derivative(problem):
+    P = len(problem.theta)
+    fisher = np.stack([problem.fisher_product(row) for row in np.eye(P)])
+    hessian = differences(problem.kl_gradient, problem.theta)
+    np.testing.assert_allclose(fisher, hessian, atol=1e-6 * np.abs(hessian).max())
+    np.testing.assert_allclose(fisher, fisher.T, atol=1e-12 * np.abs(fisher).max())
+    assert np.linalg.eigvalsh(fisher).min() > -1e-10 * np.abs(fisher).max()
+
+
+def test_the_authors_finite_differences_point_the_same_way(problem):
+    v = problem.loss_and_gradient(problem.theta)[1]
+    theirs, exact = finite_difference_product(problem.kl_gradient, problem.theta)(v), problem.fisher_product(v)
+    assert theirs @ exact / np.linalg.norm(theirs) / np.linalg.norm(exact) > 0.95
+
+
+def test_what_is_not_masked_in_has_no_influence(random_trajectories):
+    clean, filled = Problem(random_trajectories, 1), Problem(random_trajectories, 1, padding=50.0)
+    theta = clean.theta + 0.1
+    assert filled.loss_and_kl(theta) == clean.loss_and_kl(theta)
+    np.testing.assert_array_equal(filled.loss_and_gradient(theta)[1], clean.loss_and_gradient(theta)[1])
+    np.testing.assert_array_equal(filled.fisher_product(theta), clean.fisher_product(theta))
+
+
+def test_the_meta_gradient_looks_through_the_inner_step(random_trajectories):
+    """It is not the gradient by the adapted parameters (the first-order approximation)."""
+    problem = Problem(random_trajectories, 1)
+    _, second_order = problem.loss_and_gradient(problem.theta)
+    last_only = [
+        problem.objective.loss_and_gradient(problem.path[-1][task], [], *tasks(problem, task))[1].numpy()
+        for task in range(3)
+    ]
+    first_order = np.mean(last_only, axis=0)
+    assert np.abs(first_order - second_order).max() > 0.02 * np.abs(second_order).max()
+
+
+def tasks(problem, task):
+    return tf.nest.map_structure(lambda tensor: tensor[task : task + 1], (problem.later, problem.old))
+
+
+def test_vectors_and_lists_of_parameters_are_the_same_thing(problem):
+    params = problem.policy.parameters()
+    for one, two in zip(params, problem.objective.unflat(problem.objective.flat(params)), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert problem.objective.flat(problem.objective.unflat(problem.path[0])).shape == (3, len(problem.theta))
