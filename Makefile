@@ -19,7 +19,7 @@ SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
-	table1-omniglot-5way-1shot table1-omniglot-5way-1shot-nonconv sinusoid-variants $(SINUSOID_ARMS) clean
+	table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint ablations-miniimagenet first-order-gain sinusoid-variants $(SINUSOID_ARMS) clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | awk -F '\t' '{printf "  make %-36s %s\n", $$1, $$2}'
@@ -69,11 +69,31 @@ table2: setup  ## Table 2, its multi-task rows from their committed results (lik
 table2-multitask: setup  ## Table 2 with the multi-task rows trained too (20 minutes)
 	$(RUN) reproduce/table2.py --multitask $(OPTIONS)
 
-table1-omniglot-5way-1shot: setup  ## Table 1, Omniglot 5-way 1-shot (65 minutes on two cores; PROFILE=cpu 25 minutes)
-	$(RUN) reproduce/table1.py omniglot_5way_1shot_conv $(OPTIONS)
+table1: setup  ## Table 1 whole: the cells that are not trained yet are trained (days on a CPU)
+	$(RUN) reproduce/table1.py $(OPTIONS)
 
-table1-omniglot-5way-1shot-nonconv: setup  ## Table 1, the same without convolutions, three seeds (1 hour; PROFILE=cpu 4 minutes)
-	$(RUN) reproduce/table1.py omniglot_5way_1shot_nonconv $(OPTIONS)
+table3: setup  ## Table 3: the context vector on Omniglot (hours on a CPU)
+	$(RUN) reproduce/table3.py $(OPTIONS)
+
+# One target for each cell: table1-omniglot-5way-1shot-nonconv, table1-miniimagenet-5way-1shot-maml-first-order, ...
+table1-omniglot-5way-1shot: table1-omniglot-5way-1shot-conv  ## Table 1, Omniglot 5-way 1-shot (2 hours; PROFILE=cpu 35 minutes)
+
+table1-%: setup
+	$(RUN) reproduce/table1.py $(subst -,_,$*) $(OPTIONS)
+
+cells: setup  ## Table 1 as far as it has been run; each cell is a target: table1-omniglot-20way-1shot-conv, ... (1 second)
+	$(RUN) reproduce/table1.py --table
+
+authors-checkpoint: setup  ## the authors' released mini-ImageNet weights under our evaluation (2 minutes; CHECKPOINT=file)
+	$(if $(CHECKPOINT),,$(RUN) data/prepare.py authors-checkpoint)
+	$(RUN) reproduce/authors_checkpoint.py $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+
+ablations-miniimagenet: setup  ## what mini-ImageNet numbers depend on at test (20 minutes; CHECKPOINT=file or WEIGHTS=file.npz)
+	$(if $(CHECKPOINT)$(WEIGHTS),,$(RUN) data/prepare.py authors-checkpoint)
+	$(RUN) reproduce/ablations_miniimagenet.py $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+first-order-gain: setup  ## what the first-order approximation saves of a meta-iteration on mini-ImageNet (5 minutes)
+	$(RUN) reproduce/first_order_gain.py
 
 data: setup  ## Omniglot, and mini-ImageNet where its images are at hand, prepared (1 minute; MIRROR=folder)
 	$(RUN) data/prepare.py $(if $(MIRROR),--mirror $(MIRROR))

@@ -1,7 +1,7 @@
 """Prepares the data sets of the experiments: `python data/prepare.py [omniglot] [mini-imagenet]`, or `make data`.
 
 Without names, Omniglot and, where a source of it is at hand, mini-ImageNet. What is prepared and intact is left alone.
-See data/README.md.
+`authors-checkpoint` downloads the weights that the paper's authors released. See data/README.md.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+import authors_checkpoint
 import download
 import mini_imagenet
 import omniglot
@@ -25,6 +26,7 @@ from maml_tf.tasks.omniglot import NAME as OMNIGLOT
 
 HERE = pathlib.Path(__file__).resolve().parent
 DATA_SETS = ("omniglot", "mini-imagenet")
+AUTHORS_CHECKPOINT = "authors-checkpoint"
 
 
 def main():
@@ -39,6 +41,8 @@ def main():
         if "mini-imagenet" in (arguments.data_sets or DATA_SETS):
             asked_for = "mini-imagenet" in arguments.data_sets or own_source is not None
             prepare_mini_imagenet(arguments, asked_for)
+        if AUTHORS_CHECKPOINT in arguments.data_sets:
+            authors_checkpoint.fetch(arguments.downloads)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -51,7 +55,13 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     folder = {"type": pathlib.Path, "metavar": "FOLDER"}
-    parser.add_argument("data_sets", nargs="*", type=data_set, metavar="DATA_SET", help=" or ".join(DATA_SETS))
+    parser.add_argument(
+        "data_sets",
+        nargs="*",
+        type=data_set,
+        metavar="DATA_SET",
+        help=f"{', '.join(DATA_SETS)} (default), {AUTHORS_CHECKPOINT}",
+    )
     parser.add_argument("--mirror", **folder, help="archives, pickles or packed copies, instead of the network")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--imagenet", **folder, help="ILSVRC-2012 training images, for mini-ImageNet; with --csv")
@@ -69,8 +79,9 @@ def parse_arguments():
 
 
 def data_set(name):
-    if name not in DATA_SETS:
-        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(DATA_SETS)}")
+    names = (*DATA_SETS, AUTHORS_CHECKPOINT)
+    if name not in names:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(names)}")
     return name
 
 

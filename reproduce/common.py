@@ -3,7 +3,9 @@
 import argparse
 import os
 import pathlib
+import shlex
 import sys
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,6 +36,39 @@ def spec_of(name, arguments):
 def measure(name, arguments):
     """The Result of `specs/<name>.yaml`, trained and tested unless that is done already."""
     return measure_from(spec_of(name, arguments), arguments, results=RESULTS, weights=CHECKPOINTS)
+
+
+def write_measurement(spec, profile, started, data, *, targets=None, curves=None, settings=None):
+    """Writes the result of a measurement that trains nothing of ours: (profile `paper` only; others mean nothing).
+
+    Args:
+        spec: the result's name.
+        profile: of the measurement.
+        started: `time.monotonic()` at its beginning.
+        data: the data set's source, as an experiment's `data`.
+        targets, curves, settings: as in the result files.
+    """
+    from maml_tf.reporting.results import Result, provenance, write_result
+
+    if profile != "paper":
+        return
+    result = Result(
+        spec=spec,
+        profile=profile,
+        seeds=(0,),  # no seed of ours
+        iterations_done=0,
+        iterations_asked=0,
+        targets=targets or {},
+        curves=curves or {},
+        settings=settings or {},
+        data={key: str(value) for key, value in data.items()},
+        spec_hash="",
+        wall_seconds=round(time.monotonic() - started, 1),
+        command=shlex.join(["python", os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]),
+        weights={},
+        **provenance(),
+    )
+    write_result(result, RESULTS)
 
 
 def save_figure(figure, name, arguments):

@@ -1,31 +1,64 @@
-"""Table 1: few-shot classification. `python reproduce/table1.py omniglot_5way_1shot_conv [--profile cpu]`."""
+"""Table 1: few-shot classification. `python reproduce/table1.py [omniglot_5way_1shot_conv ...] [--profile cpu]`.
+
+Trains the cells that are named, or all, and prints them. `--table` trains nothing and prints the whole table.
+"""
 
 import sys
 
-from common import SPECS, measure, parse_arguments, spec_of
+from common import HERE, RESULTS, measure, parse_arguments, spec_of
 
 from maml_tf.cli import exit_codes, print_curves
 
-CELLS = sorted(path.stem for path in SPECS.glob("omniglot_*.yaml"))
+CELLS = [
+    *(f"omniglot_5way_{shots}shot_{network}" for network in ("nonconv", "conv") for shots in (1, 5)),
+    *(f"omniglot_20way_{shots}shot_conv" for shots in (1, 5)),
+    *(f"miniimagenet_5way_{shots}shot_maml{order}" for order in ("_first_order", "") for shots in (1, 5)),
+]
+CLAIMS = {"Table 1": ("first_order_close", "first_order_speed"), "Table 3": ("context_below_maml",)}
+
+
+def print_table(where):
+    """Prints everything of one of the paper's tables: its own numbers, those it cites, and ours."""
+    from compare import read_known_misses
+
+    from maml_tf.reporting.comparison import Comparison, compare
+    from maml_tf.reporting.results import read_results
+    from maml_tf.reporting.tables import whole_table
+    from maml_tf.reporting.targets import read_targets
+
+    targets = read_targets(HERE / "targets.yaml")
+    everything = compare(targets, read_results(RESULTS), read_known_misses(HERE / "known_misses.yaml", targets))
+    rows = tuple(row for row in everything.rows if row.target.where == where)
+    claims = tuple(row for row in everything.claims if row.target.id in CLAIMS[where])
+    print(whole_table(Comparison(rows, claims)))
+
+
+def train_and_compare(cells, arguments):
+    """Trains and tests cells unless that is done, prints their curves and verdicts; returns the exit code."""
+    from compare import compare_only
+
+    from maml_tf.meta.placement import use_cores_for_tasks
+
+    specs = [spec_of(cell, arguments) for cell in cells]  # all are read before the first is trained
+    use_cores_for_tasks()
+    for cell in cells:
+        result = measure(cell, arguments)
+        print_curves(f"{cell}, accuracy in percent by gradient steps (0: on the support set),", result.curves)
+    return compare_only([target for spec in specs for target in spec.targets])
 
 
 def main():
     parser = parse_arguments(__doc__.splitlines()[0])
     parser.add_argument("cells", nargs="*", metavar="CELL", help=f"{', '.join(CELLS)}; all by default")
+    parser.add_argument("--table", action="store_true", help="train nothing, print the whole table")
     arguments = parser.parse_args()
     for cell in arguments.cells:
         if cell not in CELLS:
             parser.error(f"{cell!r} is no cell; there are {', '.join(CELLS)}")
-    from compare import compare_only
-
-    from maml_tf.meta.placement import use_cores_for_tasks
-
-    use_cores_for_tasks()
-    cells = arguments.cells or CELLS
-    for cell in cells:
-        result = measure(cell, arguments)
-        print_curves(f"{cell}, accuracy in percent by gradient steps (0: on the support set),", result.curves)
-    return compare_only([target for cell in cells for target in spec_of(cell, arguments).targets])
+    code = 0 if arguments.table else train_and_compare(arguments.cells or CELLS, arguments)
+    if not arguments.cells:
+        print_table("Table 1")
+    return code
 
 
 if __name__ == "__main__":

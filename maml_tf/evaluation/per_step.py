@@ -23,9 +23,14 @@ class Evaluation:
         block: tasks drawn and adapted at a time. Part of what the tasks are: block b is drawn from (seed, b).
         jit_compile: compile with XLA.
         last_step_only: score the query set after the last step alone; the result has that one column.
+        predict: (params, support_x, query_x) -> predictions, where the query set is not to be predicted by a call of
+            the model on it alone (the batch norm ablations).
     """
 
-    def __init__(self, learner, distribution, score, *, num_steps, block, jit_compile, last_step_only=False):
+    def __init__(
+        self, learner, distribution, score, *, num_steps, block, jit_compile, last_step_only=False, predict=None
+    ):
+        predict = predict or (lambda params, _, query_x: functional_call(learner.model, params, query_x))
         self.block = block
         self.default_step_size = learner.step_size
 
@@ -35,7 +40,7 @@ class Evaluation:
             def score_tasks(params, support_x, support_y, query_x, query_y):
                 adapted = learner.adapted_parameters(params, support_x, support_y, num_steps, step_size)
                 scored = adapted[-1:] if last_step_only else adapted
-                scores = [score(query_y, functional_call(learner.model, p, query_x)) for p in scored]
+                scores = [score(query_y, predict(p, support_x, query_x)) for p in scored]
                 if not last_step_only:
                     scores.insert(0, score(support_y, functional_call(learner.model, params, support_x)))
                 return tf.stack(scores, axis=-1)

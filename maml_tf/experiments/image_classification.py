@@ -54,14 +54,15 @@ class ImageClassificationExperiment:
         )
         self.initial_params = self.learner.parameters()
 
-        def episodes(split, queries):
-            return Episodes(classes[split].images, tasks.ways, tasks.shots, queries, tasks.rotations)
+        self.classes = classes
+        self.distribution = self.episodes("train", tasks.train_queries)
+        self.accuracy = self._accuracy_per_step(self.episodes("test", tasks.test_queries), spec.evaluation.steps)
+        self.validate = self._validation(self.episodes("validation", tasks.train_queries)) if spec.validation else None
 
-        self.distribution = episodes("train", tasks.train_queries)
-        self.accuracy = self._accuracy_per_step(episodes("test", tasks.test_queries), spec.evaluation.steps)
-        self.validate = (
-            None if spec.validation is None else self._validation(episodes("validation", tasks.train_queries))
-        )
+    def episodes(self, split, queries):
+        """The tasks of a split ("train", "validation" or "test"), with that many query images per class."""
+        tasks = self.spec.tasks
+        return Episodes(self.classes[split].images, tasks.ways, tasks.shots, queries, tasks.rotations)
 
     def _accuracy_per_step(self, episodes, num_steps, last_step_only=False):
         return Evaluation(
@@ -79,16 +80,20 @@ class ImageClassificationExperiment:
         accuracies_of = self._accuracy_per_step(episodes, validation.steps, last_step_only=True)
         return lambda p: 100 * accuracies_of(p, seed=seeds.VALIDATION_TASKS, num_tasks=validation.tasks).mean()
 
+    def test_scores(self, params):
+        """Accuracies in percent [tasks, steps + 1] of the held-out test tasks."""
+        return 100 * self.accuracy(params, seed=seeds.TEST_TASKS, num_tasks=self.spec.evaluation.tasks)
+
     def test(self, saved):
         """Tests the model that was best in validation, and the last one.
 
         Returns:
             (scores, settings): accuracies in percent [tasks, steps + 1] by curve name, and the chosen iteration.
         """
-        shots, num_tasks = f"{self.spec.tasks.shots}_shot", self.spec.evaluation.tasks
+        shots = f"{self.spec.tasks.shots}_shot"
         scores = {
-            name: 100 * self.accuracy(params, seed=seeds.TEST_TASKS, num_tasks=num_tasks)
-            for name, params in ((shots, saved.chosen_params), (f"{shots}_last_model", saved.state.params))
+            shots: self.test_scores(saved.chosen_params),
+            f"{shots}_last_model": self.test_scores(saved.state.params),
         }
         return scores, {"best_iteration": saved.best_iteration, "best_validation_accuracy": saved.best_score}
 

@@ -1,7 +1,37 @@
 """Batch normalisation as the authors used it, exact in its second derivative."""
 
+import contextlib
+import contextvars
+
 import keras
 import tensorflow as tf
+
+_recorded = contextvars.ContextVar("recorded statistics", default=None)
+_given = contextvars.ContextVar("given statistics", default=None)
+
+
+@contextlib.contextmanager
+def recorded_statistics():
+    """Inside, every BatchNorm notes the mean and variance of its batch: {layer name: (mean, variance)}."""
+    statistics = {}
+    token = _recorded.set(statistics)
+    try:
+        yield statistics
+    finally:
+        _recorded.reset(token)
+
+
+@contextlib.contextmanager
+def given_statistics(statistics):
+    """Inside, every BatchNorm uses these statistics, as `recorded_statistics` gives them, in place of its batch's own.
+
+    The paper's method never does so; its ablations and the supervised baselines of Table 1 do.
+    """
+    token = _given.set(statistics)
+    try:
+        yield
+    finally:
+        _given.reset(token)
 
 
 class BatchNorm(keras.layers.Layer):
@@ -25,6 +55,8 @@ class BatchNorm(keras.layers.Layer):
 
     def call(self, x):
         beta = tf.convert_to_tensor(self.beta)
+        if _recorded.get() is not None or _given.get() is not None:
+            return self._with_statistics(x, beta)
         if x.shape.rank == self.batch_rank == 4 and x.dtype == tf.float32:
             return tf.compat.v1.nn.fused_batch_norm(x, tf.ones_like(beta), beta, epsilon=self.epsilon)[0]
         axes = list(range(x.shape.rank - self.batch_rank, x.shape.rank - 1))
@@ -32,3 +64,14 @@ class BatchNorm(keras.layers.Layer):
         variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
         beta = tf.reshape(beta, [*beta.shape[:-1], *[1] * len(axes), beta.shape[-1]])
         return centred * tf.math.rsqrt(variance + self.epsilon) + beta
+
+    def _with_statistics(self, x, beta):
+        """`call` for one task's batch that notes or is given the statistics."""
+        if _given.get() is not None:
+            mean, variance = _given.get()[self.name]
+        else:
+            axes = list(range(x.shape.rank - 1))
+            mean = tf.reduce_mean(x, axes)
+            variance = tf.reduce_mean(tf.square(x - mean), axes)
+            _recorded.get()[self.name] = (mean, variance)
+        return (x - mean) * tf.math.rsqrt(variance + self.epsilon) + beta

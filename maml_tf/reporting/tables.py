@@ -30,6 +30,25 @@ def text_table(comparison, skip=()):
     return "\n".join(lines)
 
 
+def whole_table(comparison):
+    """One of the paper's tables in full, for the terminal: a line for each number, cited ones and unrun ones too."""
+    header = ("what", "paper", "ours", "over seeds", "profile", "iterations", "time", "verdict")
+    lines = [header]
+    for row in comparison.rows:
+        _, what, paper, ours, _, profile, verdict = _cells(row)
+        spread, iterations, time = "—", "—", "—"
+        if row.result:
+            spread = " ".join(f"{value:.4g}" for value in row.ours.per_seed)
+            iterations = f"{row.result.iterations_done}"
+            time = f"{row.result.wall_seconds / 60:.0f} min"
+        lines.append((what, paper, ours, spread, profile, iterations, time, verdict))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, tuple("-" * width for width in widths))
+    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    claims = [f"claim {row.target.id}: {_verdict(row)}. {row.target.claim} ({row.detail})" for row in comparison.claims]
+    return "\n".join([*shown, "", *claims])
+
+
 def markdown_table(comparison, skip=()):
     """The same as Markdown."""
     lines = ["| " + " | ".join(HEADERS) + " |", "|---" * len(HEADERS) + "|"]

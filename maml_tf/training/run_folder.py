@@ -109,13 +109,21 @@ def read_weights(path, model):
             arrays = dict(archive)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path}: no weights can be read from it ({error})") from None
+    return as_params(arrays, model, path)
+
+
+def as_params(arrays, model, where):
+    """Arrays by weight name as the parameters of `model`; a UsageError that begins with `where` if they are not its.
+
+    The names are those of `weight_names`.
+    """
     names = weight_names(model)
     expected = {name: tuple(v.shape) for name, v in zip(names, model.trainable_variables, strict=True)}
     found = {name: array.shape for name, array in arrays.items()}
     if found != expected:
         differing = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
         raise UsageError(
-            f"{path}: weights of another model: {differing[0]} has shape {found.get(differing[0])}, "
+            f"{where}: weights of another model: {differing[0]} has shape {found.get(differing[0])}, "
             f"the model's is {expected.get(differing[0])}"
         )
     return [tf.constant(arrays[name]) for name in names]

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import cross_entropy_over_shots
-from maml_tf.models.batch_norm import BatchNorm
+from maml_tf.models.batch_norm import BatchNorm, given_statistics, recorded_statistics
 from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
 from maml_tf.models.mlp import MLP
 
@@ -85,3 +85,20 @@ def test_the_fused_the_written_out_and_the_task_by_task_form_agree():
     expected = (x - mean) / np.sqrt(variance + 1e-3) + np.array([1.0, 2.0, 3.0, 4.0])
     np.testing.assert_allclose(together, expected, atol=1e-5)
     np.testing.assert_allclose(fused, expected, atol=1e-5)
+
+
+def test_given_statistics_take_the_place_of_the_batchs_own():
+    layer = BatchNorm(name="norm")
+    random = np.random.default_rng(3)
+    first, second = (tf.constant(random.normal(size=(6, 4, 4, 2)).astype(np.float32)) for _ in range(2))
+    expected = layer(first)
+    with recorded_statistics() as statistics:
+        recorded = layer(first)
+    np.testing.assert_allclose(recorded, expected, atol=1e-6)
+    mean, variance = statistics["norm"]
+    np.testing.assert_allclose(mean, np.mean(first, axis=(0, 1, 2)), atol=1e-6)
+    np.testing.assert_allclose(variance, np.var(first, axis=(0, 1, 2)), atol=1e-6)
+    with given_statistics(statistics):
+        np.testing.assert_allclose(layer(first), expected, atol=1e-6)
+        np.testing.assert_allclose(layer(second), (second - mean) / np.sqrt(variance + 1e-3), atol=1e-5)
+    np.testing.assert_allclose(np.mean(layer(second), axis=(0, 1, 2)), 0, atol=1e-6)  # its own again
