@@ -71,6 +71,7 @@ class InnerSpec:
     adapts: typing.Literal["weights", "context"] = (
         "weights"  # all but batch norm's offsets, or the context vector alone
     )
+    decay_grid: tuple[float, ...] = ()  # fine-tuning: factors by which each step is smaller than the one before
     recompute: bool = False  # inner steps are recomputed when differentiating: less memory, more time
 
 
@@ -132,7 +133,7 @@ class ExperimentSpec:
     name: str
     profile: str
     experiment: typing.Literal["sinusoid", "image_classification"]
-    method: typing.Literal["maml", "pretrained", "oracle", "multitask"]
+    method: typing.Literal["maml", "pretrained", "oracle", "multitask", "supervised"]
     tasks: SinusoidTaskSpec | ImageTaskSpec
     model: ModelSpec
     inner: InnerSpec

@@ -12,6 +12,7 @@ from maml_tf.cli import exit_codes, print_curves
 CELLS = [
     *(f"omniglot_5way_{shots}shot_{network}" for network in ("nonconv", "conv") for shots in (1, 5)),
     *(f"omniglot_20way_{shots}shot_conv" for shots in (1, 5)),
+    "miniimagenet_5way_baselines",
     *(f"miniimagenet_5way_{shots}shot_maml{order}" for order in ("_first_order", "") for shots in (1, 5)),
 ]
 CLAIMS = {"Table 1": ("first_order_close", "first_order_speed"), "Table 3": ("context_below_maml",)}

@@ -11,7 +11,7 @@ ALLOWED = {
     "tasks": set(),
     "models": set(),
     "meta": set(),
-    "baselines": {"meta", "tasks", "training"},
+    "baselines": {"meta", "models", "tasks", "training"},
     "rl": {"meta", "models", "tasks"},
     "training": set(),
     "evaluation": {"meta"},

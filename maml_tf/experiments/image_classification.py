@@ -36,7 +36,7 @@ class ImageClassificationExperiment:
     def __init__(self, spec, seed, data_folder):
         self.spec = spec
         tasks = spec.tasks
-        classes = _load_classes(tasks, data_folder)
+        classes = load_classes(tasks, data_folder)
         self.data = classes["train"].source
         keras.utils.set_random_seed(seed)
         self.model = _build_model(spec, classes["train"].images.shape[2:])
@@ -98,7 +98,7 @@ class ImageClassificationExperiment:
         return scores, {"best_iteration": saved.best_iteration, "best_validation_accuracy": saved.best_score}
 
 
-def _load_classes(tasks, data_folder):
+def load_classes(tasks, data_folder):
     """{"train", "validation", "test": ImageSet} of an ImageTaskSpec."""
     if tasks.dataset == "mini_imagenet":
         return load_mini_imagenet(data_folder)

@@ -12,6 +12,7 @@ from maml_tf.evaluation.intervals import half_width_95
 from maml_tf.experiments.image_classification import ImageClassificationExperiment
 from maml_tf.experiments.multitask import MultiTaskExperiment
 from maml_tf.experiments.sinusoid import SinusoidExperiment
+from maml_tf.experiments.supervised import SupervisedExperiment
 from maml_tf.reporting.results import Curve, Result, TargetValue, provenance
 from maml_tf.training.progress import announce
 from maml_tf.training.run_folder import RunFolder, write_weights
@@ -20,6 +21,8 @@ from maml_tf.training.trainer import meta_train
 
 def build_experiment(spec, seed, data_folder):
     """The experiment that a spec describes, for one seed."""
+    if spec.method == "supervised":
+        return SupervisedExperiment(spec, seed, data_folder)
     if spec.experiment == "image_classification":
         return ImageClassificationExperiment(spec, seed, data_folder)
     if spec.method == "multitask":

@@ -30,6 +30,11 @@ def cross_entropy_over_shots(shots):
     return loss
 
 
+def mean_cross_entropy(labels, logits):
+    """The mean over images, as supervised training has it: labels int [..., n], logits [..., n, N] -> [...]."""
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), axis=-1)
+
+
 def accuracy(labels, logits):
     """The share of rightly classified images: labels int [..., n], logits [..., n, N] -> [...] in 0..1."""
     right = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)

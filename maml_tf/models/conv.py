@@ -58,10 +58,14 @@ class MiniImagenetConv(keras.Model):
         self.output_layer = Dense(ways, name="output", dtype=dtype)
         self(keras.ops.zeros((1, *image_shape), dtype=dtype))
 
-    def call(self, x):
+    def features(self, x):
+        """What the output layer sees: [..., 25 * filters] for 84x84 images."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = _max_pool(tf.nn.relu(norm(convolution(x))))
-        return self.output_layer(tf.reshape(x, [*x.shape[:-3], x.shape[-3] * x.shape[-2] * x.shape[-1]]))
+        return tf.reshape(x, [*x.shape[:-3], x.shape[-3] * x.shape[-2] * x.shape[-1]])
+
+    def call(self, x):
+        return self.output_layer(self.features(x))
 
 
 def _max_pool(x):

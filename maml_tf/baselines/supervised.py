@@ -1,0 +1,126 @@
+"""Supervised pretraining for few-shot classification: the fine-tuning and nearest-neighbour rows of Table 1.
+
+Both rows are cited in the paper from Ravi and Larochelle (2017), who leave much open; what is chosen here stands in the
+spec (PROTOCOL 2.6).
+"""
+
+import tensorflow as tf
+
+from maml_tf.meta.functional import functional_call
+from maml_tf.models.batch_norm import given_statistics, recorded_statistics
+from maml_tf.tasks.base import TaskBatch, TaskDistribution, split, uniform
+
+
+class LabelledImages(TaskDistribution):
+    """Batches for supervised training: images of any class, labelled by class.
+
+    Args:
+        images: uint8 [C, M, height, width, channels].
+    """
+
+    def __init__(self, images):
+        self.classes, self.images_per_class, *self.image_shape = images.shape
+        self.images = tf.reshape(tf.constant(images), [-1, *self.image_shape])
+
+    def sample(self, seed, num_tasks):
+        """`num_tasks` images, with replacement, as the support set of one task; the query set is empty."""
+        class_seed, image_seed = split(seed, 2)
+        labels = tf.cast(uniform(class_seed, [num_tasks], 0.0, self.classes), tf.int32)
+        members = tf.cast(uniform(image_seed, [num_tasks], 0.0, self.images_per_class), tf.int32)
+        images = tf.gather(self.images, labels * self.images_per_class + members)
+        images = tf.cast(images, tf.float32) / 255.0
+        return TaskBatch(images[tf.newaxis], labels[tf.newaxis], images[tf.newaxis, :0], labels[tf.newaxis, :0])
+
+
+class SupervisedTraining:
+    """Minimises a loss over labelled images; a learner for `maml_tf.training`.
+
+    Args:
+        model: a built Keras model with an output for every class.
+        loss: (labels [n], logits [n, C]) -> [].
+    """
+
+    def __init__(self, model, loss):
+        self.model = model
+        self.loss = loss
+
+    def meta_gradient(self, params, batch):
+        """The loss on the batch of `LabelledImages` and its gradient."""
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            loss = self.loss(batch.support_y[0], functional_call(self.model, params, batch.support_x[0]))
+        return loss, tape.gradient(loss, params)
+
+
+def population_statistics(model, params, batches):
+    """Batch norm's mean and variance over batches of training images, as moving averages would settle at.
+
+    Returns:
+        {layer name: (mean, variance)}, for `given_statistics`.
+    """
+
+    @tf.function(autograph=False)
+    def of_one_batch(params, images):
+        with recorded_statistics() as statistics:
+            functional_call(model, params, images)
+        return statistics
+
+    of_batches = [of_one_batch(params, images) for images in batches]
+    return tf.nest.map_structure(lambda *values: tf.reduce_mean(tf.stack(values), axis=0), *of_batches)
+
+
+def nearest_neighbour_accuracies(features, support_x, support_y, query_x, query_y):
+    """Labels every query image as its nearest support image, by cosine similarity and by Euclidean distance.
+
+    Args:
+        features: images [n, ...] -> [n, F].
+        support_x, support_y, query_x, query_y: one task.
+
+    Returns:
+        [2]: the accuracy by cosine and by distance, in 0..1.
+    """
+    support, query = features(support_x), features(query_x)
+    cosine = tf.matmul(tf.math.l2_normalize(query, -1), tf.math.l2_normalize(support, -1), transpose_b=True)
+    distance = tf.reduce_sum(tf.square(query[:, tf.newaxis] - support[tf.newaxis]), -1)
+    nearest = tf.stack([tf.argmax(cosine, -1), tf.argmin(distance, -1)])
+    right = tf.equal(tf.gather(support_y, nearest), query_y)
+    return tf.reduce_mean(tf.cast(right, tf.float32), axis=-1)
+
+
+def fine_tuning_accuracies(model, statistics, loss, params, task, step_size, decay, num_steps):
+    """Fine-tunes all weights on the support set by gradient descent, with a fresh output layer of zeros.
+
+    Batch norm keeps the statistics of pretraining throughout, so no query image helps another.
+
+    Args:
+        model: a built Keras model with N outputs; its last two trainable variables are the output's kernel and bias.
+        statistics: {layer name: (mean, variance)}.
+        loss: (labels [n], logits [n, N]) -> [].
+        params: the pretrained parameters without the output layer's.
+        task: (support_x, support_y, query_x, query_y).
+        step_size: of the first step, a scalar.
+        decay: the factor by which every step is smaller than the one before, a scalar.
+        num_steps: gradient steps.
+
+    Returns:
+        [num_steps + 1]: the accuracy on the query set after 0, 1, ... steps, in 0..1.
+    """
+    support_x, support_y, query_x, query_y = task
+    head = [tf.zeros(variable.shape) for variable in model.trainable_variables[-2:]]
+
+    def right_share(params):
+        logits = functional_call(model, params, query_x)
+        return tf.reduce_mean(tf.cast(tf.equal(tf.argmax(logits, -1, query_y.dtype), query_y), tf.float32))
+
+    with given_statistics(statistics):
+        params = [*params, *head]
+        accuracies = [right_share(params)]
+        for step in range(num_steps):
+            with tf.GradientTape() as tape:
+                tape.watch(params)
+                value = loss(support_y, functional_call(model, params, support_x))
+            gradients = tape.gradient(value, params)
+            rate = step_size * decay**step
+            params = [p - rate * g for p, g in zip(params, gradients, strict=True)]
+            accuracies.append(right_share(params))
+    return tf.stack(accuracies)

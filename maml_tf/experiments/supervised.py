@@ -1,0 +1,156 @@
+"""Table 1's rows "fine-tuning" and "nearest neighbour" on mini-ImageNet: one supervised network, used in two ways."""
+
+import itertools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.baselines.supervised import (
+    LabelledImages,
+    SupervisedTraining,
+    fine_tuning_accuracies,
+    nearest_neighbour_accuracies,
+    population_statistics,
+)
+from maml_tf.experiments.image_classification import BLOCK, load_classes
+from maml_tf.machine import available_cores
+from maml_tf.meta.functional import functional_call
+from maml_tf.meta.losses import mean_cross_entropy
+from maml_tf.meta.placement import placement_for
+from maml_tf.models.batch_norm import given_statistics
+from maml_tf.models.conv import MiniImagenetConv
+from maml_tf.tasks import seeds
+from maml_tf.tasks.episodes import Episodes
+
+STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # training images that batch norm's fixed statistics are taken from
+
+
+class SupervisedExperiment:
+    """Model, learner, batches, validation and test of the supervised baselines, for one seed.
+
+    The network learns to tell the training classes apart. At test its batch norm has fixed statistics.
+
+    Args:
+        spec: an ExperimentSpec of the method "supervised".
+        seed: of the initial weights and the batches.
+        data_folder: the prepared data sets (`make data`).
+
+    Raises:
+        DataMissingError: the data set is missing there or damaged.
+    """
+
+    def __init__(self, spec, seed, data_folder):
+        self.spec = spec
+        self.classes = load_classes(spec.tasks, data_folder)
+        self.data = self.classes["train"].source
+        images = self.classes["train"].images
+        keras.utils.set_random_seed(seed)
+        self.model = MiniImagenetConv(images.shape[2:], images.shape[0], spec.model.filters)
+        self.tuned_model = MiniImagenetConv(images.shape[2:], spec.tasks.ways, spec.model.filters)
+        self.placement = placement_for(self.model)
+        self.learner = SupervisedTraining(self.model, mean_cross_entropy)
+        self.initial_params = [tf.convert_to_tensor(variable) for variable in self.model.trainable_variables]
+        self.distribution = LabelledImages(images)
+        batches = [
+            self.distribution.sample(tf.constant([seeds.TUNING_TASKS[1], index]), STATISTICS_BATCH)
+            for index in range(STATISTICS_BATCHES)
+        ]
+        self.statistics_batches = [batch.support_x[0] for batch in batches]
+        self.validation_tasks = {K: self._episodes("validation", K) for K in spec.evaluation.shots}
+        self.test_tasks = {K: self._episodes("test", K) for K in spec.evaluation.shots}
+
+        def nearest(params, statistics, *task):
+            def features(x):
+                with given_statistics(statistics):
+                    return functional_call(self.model, params, x, method="features")
+
+            return nearest_neighbour_accuracies(features, *task)
+
+        def tuned(params, statistics, step_size, decay, *task):
+            body, loss, steps = params[:-2], mean_cross_entropy, spec.evaluation.steps
+            return fine_tuning_accuracies(self.tuned_model, statistics, loss, body, task, step_size, decay, steps)
+
+        self.nearest_neighbour, self.fine_tuning = _for_blocks(nearest), _for_blocks(tuned)
+
+    def validate(self, params):
+        """Nearest-neighbour accuracy in percent by cosine on the validation tasks, K = the first tested."""
+        return self._nearest(params, self._statistics(params), "validation", self.spec.evaluation.shots[0])[:, 0].mean()
+
+    def test(self, saved):
+        """Tests both uses of the chosen network, each with its own choices made on the validation tasks.
+
+        Returns:
+            (scores, settings): accuracies in percent by curve: `<K>_shot_nearest_neighbour` and
+            `<K>_shot_fine_tuning` [tasks, 1] are the rows of the table, `..._cosine`, `..._euclidean` and
+            `..._by_update` [tasks, steps + 1] what they were chosen from.
+        """
+        params, spec = saved.chosen_params, self.spec
+        statistics = self._statistics(params)
+        scores, settings = {}, {"best_iteration": saved.best_iteration, "best_validation_accuracy": saved.best_score}
+        for K in spec.evaluation.shots:
+            validated, tested = (self._nearest(params, statistics, split, K) for split in ("validation", "test"))
+            best = int(validated.mean(axis=0).argmax())
+            scores[f"{K}_shot_nearest_neighbour"] = tested[:, best : best + 1]
+            scores[f"{K}_shot_cosine"], scores[f"{K}_shot_euclidean"] = tested[:, :1], tested[:, 1:]
+
+            grid = {
+                (step_size, decay): self._tuned(params, statistics, step_size, decay, "validation", K)
+                for step_size, decay in itertools.product(spec.inner.step_grid, spec.inner.decay_grid)
+            }
+            chosen = max(grid, key=lambda setting: grid[setting].mean(axis=0).max())
+            updates = int(grid[chosen].mean(axis=0).argmax())
+            tested = self._tuned(params, statistics, *chosen, "test", K)
+            scores[f"{K}_shot_fine_tuning"] = tested[:, updates : updates + 1]
+            scores[f"{K}_shot_fine_tuning_by_update"] = tested
+            settings |= {
+                f"{K}_shot_distance": ("cosine", "euclidean")[best],
+                f"{K}_shot_step_size": chosen[0],
+                f"{K}_shot_decay": chosen[1],
+                f"{K}_shot_updates": updates,
+            }
+        return scores, settings
+
+    def _episodes(self, split, shots):
+        return Episodes(self.classes[split].images, self.spec.tasks.ways, shots, self.spec.tasks.test_queries)
+
+    def _statistics(self, params):
+        return population_statistics(self.model, params, self.statistics_batches)
+
+    def _nearest(self, params, statistics, split, shots):
+        return 100 * self.nearest_neighbour(*self._tasks(split, shots), params, statistics)
+
+    def _tuned(self, params, statistics, step_size, decay, split, shots):
+        setting = (tf.constant(step_size), tf.constant(decay))
+        return 100 * self.fine_tuning(*self._tasks(split, shots), params, statistics, *setting)
+
+    def _tasks(self, split, shots):
+        """(episodes, seed, number) of the fixed tasks of a split."""
+        if split == "validation":
+            return self.validation_tasks[shots], seeds.VALIDATION_TASKS, self.spec.validation.tasks
+        return self.test_tasks[shots], seeds.TEST_TASKS, self.spec.evaluation.tasks
+
+
+def _for_blocks(function):
+    """`(episodes, seed, num_tasks, *arguments) -> function(*arguments, *task)` of every task, [num_tasks, ...].
+
+    Tasks are drawn in blocks as in `maml_tf.evaluation`, so the same seeds give the same tasks.
+    """
+
+    @tf.function(autograph=False)
+    def of_block(batch, *arguments):
+        return tf.map_fn(
+            lambda task: function(*arguments, *task),
+            tuple(batch),
+            fn_output_signature=tf.float32,
+            parallel_iterations=available_cores(),
+        )
+
+    def of_all(episodes, seed, num_tasks, *arguments):
+        blocks = []
+        for index in range(num_tasks // BLOCK):
+            batch = episodes.sample(tf.random.fold_in(tf.constant(seed), index, alg="philox"), BLOCK)
+            blocks.append(of_block(batch, *arguments).numpy())
+        return np.concatenate(blocks)
+
+    return of_all
