@@ -30,17 +30,31 @@ def main(arguments=None):
     evaluate.add_argument("--weights", type=pathlib.Path, required=True, metavar="FILE.npz")
     add_folder_options(evaluate)
 
+    export = commands.add_parser(
+        "export-training-loop",
+        help="write a package that trains a spec on a machine with a GPU and JAX",
+    )
+    export.add_argument("spec", type=pathlib.Path, metavar="SPEC.yaml")
+    export.add_argument("--out", type=pathlib.Path, required=True, metavar="FOLDER", help="where the package goes")
+    add_spec_options(export)
+    add_data_option(export)
+
     parsed = parser.parse_args(arguments)
     with exit_codes():
-        {"train": _train, "evaluate": _evaluate}[parsed.command](parsed)
+        {"train": _train, "evaluate": _evaluate, "export-training-loop": _export}[parsed.command](parsed)
 
 
-def add_training_options(parser):
-    """The options that every training has."""
+def add_spec_options(parser):
+    """Under which profile a spec is read, and its seeds."""
     parser.add_argument(
         "--profile", choices=PROFILES, default="paper", help="paper (default): the protocol to the letter"
     )
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the spec's seeds")
+
+
+def add_training_options(parser):
+    """The options that every training has."""
+    add_spec_options(parser)
     begun = parser.add_mutually_exclusive_group()
     begun.add_argument("--resume", action="store_true", help="go on with trainings that were stopped")
     begun.add_argument("--restart", action="store_true", help="train anew, whatever lies in the runs folder")
@@ -51,6 +65,11 @@ def add_training_options(parser):
 def add_folder_options(parser):
     """Where trainings under way and data sets are."""
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"), help="default: runs")
+    add_data_option(parser)
+
+
+def add_data_option(parser):
+    """Where the data sets are."""
     parser.add_argument(
         "--data", type=pathlib.Path, default=pathlib.Path("data/prepared"), help="default: data/prepared"
     )
@@ -111,6 +130,17 @@ def _evaluate(arguments):
     weights = read_weights(arguments.weights, experiment.model)
     scores, _ = experiment.test(Saved(TrainingState.start(weights)))
     print_curves(spec.name, {name: summarise([values]) for name, values in scores.items()})
+
+
+def _export(arguments):
+    spec = spec_from(arguments.spec, arguments)
+    from maml_tf.experiments.export import export
+
+    export(spec, folder=arguments.out, data_folder=arguments.data)
+    files = [path for path in arguments.out.iterdir() if path.is_file()]
+    print(f"{arguments.out}: {len(files)} files, {sum(path.stat().st_size for path in files) / 1e6:.1f} MB")
+    print(f"on the other machine: python {arguments.out.name}/run.py --out FOLDER")
+    print(f"then here: maml_tf evaluate {arguments.spec} --snapshots FOLDER")
 
 
 @contextlib.contextmanager
