@@ -25,9 +25,19 @@ def main(arguments=None):
     train.add_argument("--results", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
     train.add_argument("--weights", type=pathlib.Path, help="keep the chosen weights in this folder (profile paper)")
 
-    evaluate = commands.add_parser("evaluate", help="test weights on a spec's held-out tasks")
+    evaluate = commands.add_parser("evaluate", help="test weights, or an exported training, on a spec's held-out tasks")
     evaluate.add_argument("spec", type=pathlib.Path, metavar="SPEC.yaml")
-    evaluate.add_argument("--weights", type=pathlib.Path, required=True, metavar="FILE.npz")
+    evaluate.add_argument(
+        "--snapshots",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="what the runner of an exported loop wrote: choose the best model, test it, write result and weights",
+    )
+    evaluate.add_argument(
+        "--weights", type=pathlib.Path, help="test this .npz; with --snapshots the folder for the chosen weights"
+    )
+    evaluate.add_argument("--results", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    add_spec_options(evaluate)
     add_folder_options(evaluate)
 
     export = commands.add_parser(
@@ -91,13 +101,18 @@ def measure_from(spec, arguments, *, results, weights):
         data_folder=arguments.data,
         results_folder=results,
         weights_folder=weights,
-        command=shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+        command=_command(),
         resume=arguments.resume,
         restart=arguments.restart,
         tensorboard=arguments.tensorboard,
     )
     print(f"{spec.name} ({spec.profile}): trained and tested in {result.wall_seconds:.0f} s")
     return result
+
+
+def _command():
+    """What the user ran, for the result file."""
+    return shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
 
 
 def print_curves(name, curves):
@@ -119,7 +134,12 @@ def _train(arguments):
 
 
 def _evaluate(arguments):
-    spec = read_spec(arguments.spec)
+    spec = spec_from(arguments.spec, arguments)
+    if arguments.snapshots is not None:
+        _evaluate_snapshots(spec, arguments)
+        return
+    if arguments.weights is None:
+        raise UsageError("evaluate: what is to be tested? --weights FILE.npz or --snapshots FOLDER")
     from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.meta.placement import use_cores_for_tasks
     from maml_tf.training.adam import TrainingState
@@ -130,6 +150,25 @@ def _evaluate(arguments):
     weights = read_weights(arguments.weights, experiment.model)
     scores, _ = experiment.test(Saved(TrainingState.start(weights)))
     print_curves(spec.name, {name: summarise([values]) for name, values in scores.items()})
+
+
+def _evaluate_snapshots(spec, arguments):
+    from maml_tf.experiments.snapshots import measure_snapshots
+    from maml_tf.meta.placement import use_cores_for_tasks
+
+    use_cores_for_tasks()
+    result = measure_snapshots(
+        spec,
+        snapshots_folder=arguments.snapshots,
+        seeds=arguments.seeds,
+        runs_folder=arguments.runs,
+        data_folder=arguments.data,
+        results_folder=arguments.results,
+        weights_folder=arguments.weights,
+        command=_command(),
+    )
+    print_curves(spec.name, result.curves)
+    print(f"{spec.name} ({result.profile}): {result.iterations_done} of {result.iterations_asked} iterations")
 
 
 def _export(arguments):

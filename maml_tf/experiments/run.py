@@ -88,7 +88,7 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
         # A training counts with the time it took when it was run, which may have been in several parts.
         wall_seconds += saved.seconds + saved.validation_seconds + time.monotonic() - started
         seed_settings |= {"training_seconds": round(saved.seconds, 1)}
-        seed_settings |= {"validation_seconds": round(saved.validation_seconds, 1)}
+        seed_settings |= {"validation_seconds": round(saved.validation_seconds, 1)} | saved.origin
         data = {key: str(value) for key, value in experiment.data.items()}
         for name, values in seed_scores.items():
             scores.setdefault(name, []).append(values)

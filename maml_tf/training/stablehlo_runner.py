@@ -219,15 +219,16 @@ class Loop:
         import jax
 
         self.jax, self.device = jax, jax.devices()[0]
+        on_cpu = self.device.platform == "cpu"
         self.place = {
-            "hardware": f"{self.device.device_kind} ({self.device.platform})",
+            "hardware": f"CPU, {platform.machine()}, {os.cpu_count()} cores" if on_cpu else self.device.device_kind,
             "runtime": f"jax {jax.__version__}, numpy {np.__version__}, Python {platform.python_version()}",
         }
         started = time.monotonic()
         examples = [package.read_examples()] if package.examples else []
         self.examples = [jax.device_put(array, self.device) for array in examples]
         say(f"{package.name}: on {self.place['hardware']}, {self.place['runtime']}")
-        if self.device.platform == "cpu":
+        if on_cpu:
             say("JAX finds no GPU here: this form of the loop is made for one and is slow on a CPU")
         text = (package.folder / package.module["file"]).read_text(encoding="utf-8")
         shapes = [jax.ShapeDtypeStruct(tuple(a["shape"]), a["dtype"]) for a in package.arguments]
