@@ -32,23 +32,32 @@ class SinusoidTaskSpec:
 class ImageTaskSpec:
     """N-way K-shot classification tasks (section 5.2)."""
 
-    dataset: typing.Literal["omniglot"]
+    dataset: typing.Literal["omniglot", "mini_imagenet"]
     ways: int  # N
     shots: int  # K, support images per class
     train_queries: int  # query images per class in training and validation
     test_queries: int  # query images per class at test
-    rotations: bool  # one random rotation by a multiple of 90 degrees per class and task
-    split_seed: int | None = None  # seed of the split of the classes, where the data set has no official one
+    rotations: bool = False  # one random rotation by a multiple of 90 degrees per class and task
+    split_seed: int | None = None  # omniglot: seed of the split of the characters; mini_imagenet has an official split
+
+    def __post_init__(self):
+        if (self.dataset == "omniglot") != (self.split_seed is not None):
+            raise UsageError("split_seed: needed for omniglot, and allowed for it only")
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
     """The network."""
 
-    network: typing.Literal["mlp", "omniglot_conv"]
+    network: typing.Literal["mlp", "omniglot_conv", "mini_imagenet_conv"]
     hidden: tuple[int, ...] = ()  # mlp: units of the hidden layers
     batch_norm: bool = False  # mlp: batch norm in every hidden layer
     filters: int = 0  # conv: filters of every block
+    context: int = 0  # size of the context vector: channels of an extra image (conv) or extra inputs (mlp)
+
+    def __post_init__(self):
+        if (self.network == "mlp") != bool(self.hidden) or (self.network == "mlp") == bool(self.filters):
+            raise UsageError("mlp needs hidden units and no filters, the convolutional networks filters and no hidden")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +68,10 @@ class InnerSpec:
     train_steps: int  # gradient steps in training
     first_order: bool = False
     step_grid: tuple[float, ...] = ()
+    adapts: typing.Literal["weights", "context"] = (
+        "weights"  # all but batch norm's offsets, or the context vector alone
+    )
+    recompute: bool = False  # inner steps are recomputed when differentiating: less memory, more time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +82,7 @@ class MetaSpec:
     batch_size: int  # tasks per iteration
     learning_rate: float  # beta, of Adam
     gradient_clip: float | None = None  # every entry of the meta-gradient into [-clip, clip]
+    tasks_per_chunk: int | None = None  # tasks differentiated at a time: bounds the memory; all by default
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +148,8 @@ class ExperimentSpec:
         section = "multitask" if self.method == "multitask" else "meta"
         if getattr(self, section) is None:
             raise UsageError(f"the method {self.method!r} needs a section {section!r}")
+        if self.inner.adapts == "context" and not self.model.context:
+            raise UsageError("inner.adapts: context: needs model.context, the size of the context vector")
 
     @property
     def iterations(self):

@@ -22,9 +22,10 @@ class Evaluation:
         num_steps: gradient steps.
         block: tasks drawn and adapted at a time. Part of what the tasks are: block b is drawn from (seed, b).
         jit_compile: compile with XLA.
+        last_step_only: score the query set after the last step alone; the result has that one column.
     """
 
-    def __init__(self, learner, distribution, score, *, num_steps, block, jit_compile):
+    def __init__(self, learner, distribution, score, *, num_steps, block, jit_compile, last_step_only=False):
         self.block = block
         self.default_step_size = learner.step_size
 
@@ -32,17 +33,19 @@ class Evaluation:
             batch = distribution.sample(tf.random.fold_in(seed, index, alg="philox"), block)
 
             def score_tasks(params, support_x, support_y, query_x, query_y):
-                before = score(support_y, functional_call(learner.model, params, support_x))
                 adapted = learner.adapted_parameters(params, support_x, support_y, num_steps, step_size)
-                after = [score(query_y, functional_call(learner.model, p, query_x)) for p in adapted]
-                return tf.stack([before, *after], axis=-1)
+                scored = adapted[-1:] if last_step_only else adapted
+                scores = [score(query_y, functional_call(learner.model, p, query_x)) for p in scored]
+                if not last_step_only:
+                    scores.insert(0, score(support_y, functional_call(learner.model, params, support_x)))
+                return tf.stack(scores, axis=-1)
 
-            return learner.for_every_task(score_tasks, params, batch)
+            return learner.for_every_task(score_tasks, params, batch, written_out=False)
 
         self.score_block = tf.function(score_block, jit_compile=jit_compile, autograph=False)
 
     def __call__(self, params, *, seed, num_tasks, step_size=None):
-        """Scores [num_tasks, num_steps + 1] of meta-learned parameters.
+        """Scores [num_tasks, num_steps + 1] of meta-learned parameters, or [num_tasks, 1] of the last step alone.
 
         Args:
             params: theta.

@@ -1,17 +1,21 @@
-"""The cells of Table 1: N-way K-shot classification of images (section 5.2)."""
+"""The cells of Tables 1 and 3: N-way K-shot classification of images (section 5.2 and Appendix C.2)."""
 
 import keras
 import numpy as np
 
 from maml_tf.evaluation.per_step import Evaluation
 from maml_tf.meta.losses import accuracy, cross_entropy_over_shots
-from maml_tf.meta.maml import MAML
+from maml_tf.meta.maml import MAML, all_but_norm_offsets
 from maml_tf.meta.placement import placement_for
-from maml_tf.models.conv import OmniglotConv
+from maml_tf.models.context_vector import WithContext, only_context
+from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks import seeds
 from maml_tf.tasks.episodes import Episodes
+from maml_tf.tasks.mini_imagenet import load_mini_imagenet
 from maml_tf.tasks.omniglot import load_omniglot, split_omniglot
+
+ADAPTS = {"weights": all_but_norm_offsets, "context": only_context}
 
 # Tasks drawn and adapted at a time in validation and test: enough to keep the cores busy, few enough for the memory.
 BLOCK = 20
@@ -32,11 +36,10 @@ class ImageClassificationExperiment:
     def __init__(self, spec, seed, data_folder):
         self.spec = spec
         tasks = spec.tasks
-        image_set = load_omniglot(data_folder)
-        self.data = image_set.source
-        classes = split_omniglot(image_set, tasks.split_seed)
+        classes = _load_classes(tasks, data_folder)
+        self.data = classes["train"].source
         keras.utils.set_random_seed(seed)
-        self.model = _build_model(spec, image_set.images.shape[2:])
+        self.model = _build_model(spec, classes["train"].images.shape[2:])
         self.placement = placement_for(self.model)
         self.learner = MAML(
             self.model,
@@ -44,7 +47,10 @@ class ImageClassificationExperiment:
             spec.inner.step_size,
             spec.inner.train_steps,
             first_order=spec.inner.first_order,
+            adapts=ADAPTS[spec.inner.adapts],
             together=self.placement.together,
+            tasks_per_chunk=spec.meta.tasks_per_chunk,
+            recompute=spec.inner.recompute,
         )
         self.initial_params = self.learner.parameters()
 
@@ -57,7 +63,7 @@ class ImageClassificationExperiment:
             None if spec.validation is None else self._validation(episodes("validation", tasks.train_queries))
         )
 
-    def _accuracy_per_step(self, episodes, num_steps):
+    def _accuracy_per_step(self, episodes, num_steps, last_step_only=False):
         return Evaluation(
             self.learner,
             episodes,
@@ -65,14 +71,13 @@ class ImageClassificationExperiment:
             num_steps=num_steps,
             block=BLOCK,
             jit_compile=self.placement.jit_compile,
+            last_step_only=last_step_only,
         )
 
     def _validation(self, episodes):
-        accuracies_of, num_tasks = (
-            self._accuracy_per_step(episodes, self.spec.validation.steps),
-            self.spec.validation.tasks,
-        )
-        return lambda p: 100 * accuracies_of(p, seed=seeds.VALIDATION_TASKS, num_tasks=num_tasks)[:, -1].mean()
+        validation = self.spec.validation
+        accuracies_of = self._accuracy_per_step(episodes, validation.steps, last_step_only=True)
+        return lambda p: 100 * accuracies_of(p, seed=seeds.VALIDATION_TASKS, num_tasks=validation.tasks).mean()
 
     def test(self, saved):
         """Tests the model that was best in validation, and the last one.
@@ -88,7 +93,20 @@ class ImageClassificationExperiment:
         return scores, {"best_iteration": saved.best_iteration, "best_validation_accuracy": saved.best_score}
 
 
+def _load_classes(tasks, data_folder):
+    """{"train", "validation", "test": ImageSet} of an ImageTaskSpec."""
+    if tasks.dataset == "mini_imagenet":
+        return load_mini_imagenet(data_folder)
+    return split_omniglot(load_omniglot(data_folder), tasks.split_seed)
+
+
 def _build_model(spec, image_shape):
-    if spec.model.network == "omniglot_conv":
-        return OmniglotConv(image_shape, spec.tasks.ways, spec.model.filters)
-    return MLP(int(np.prod(image_shape)), spec.model.hidden, spec.tasks.ways, spec.model.batch_norm)
+    ways, network, context = spec.tasks.ways, spec.model, spec.model.context
+    if network.network == "mlp":
+        features = int(np.prod(image_shape))
+        model = MLP(features + context, network.hidden, ways, network.batch_norm)
+        return WithContext(model, (features,), context) if context else model
+    conv = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[network.network]
+    height, width, channels = image_shape
+    model = conv((height, width, channels + context), ways, network.filters)
+    return WithContext(model, image_shape, context) if context else model

@@ -4,6 +4,7 @@ import copy
 
 import tensorflow as tf
 
+from maml_tf.machine import available_cores
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.inner_loop import adapt
 from maml_tf.meta.placement import placement_for
@@ -112,11 +113,17 @@ class MAML:
         x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
         return AdaptedModel(self.model, [params, *self.adapted_parameters(params, x, y, num_steps)][-1])
 
-    def for_every_task(self, function, params, batch):
+    def for_every_task(self, function, params, batch, written_out=True):
         """Calls `function(params, support_x, support_y, query_x, query_y)` for the T tasks of a batch.
 
-        Together: one call, with a task axis in front of parameters and data. Otherwise one call a task, without it;
-        written out one after the other in the graph, they run in parallel on the cores there are.
+        Together: one call, with a task axis in front of parameters and data. Otherwise one call a task, without it,
+        in parallel on the cores there are.
+
+        Args:
+            function: returns one tensor.
+            params, batch: theta and a TaskBatch.
+            written_out: the tasks stand one after the other in the graph, which runs fastest and takes long to trace;
+                otherwise in a loop, traced once: for what is not differentiated and runs a few times only.
 
         Returns:
             The T tasks' values, stacked: [T, ...].
@@ -124,6 +131,13 @@ class MAML:
         T = batch.num_tasks
         if self.together:
             return function([tf.broadcast_to(p, [T, *p.shape]) for p in params], *batch)
+        if not written_out:
+            return tf.map_fn(
+                lambda task: function(params, *task),
+                tuple(batch),
+                fn_output_signature=params[0].dtype,
+                parallel_iterations=available_cores(),
+            )
         return tf.stack([function(params, *(tensor[task] for tensor in batch)) for task in range(T)])
 
     def task_losses(self, params, batch):
