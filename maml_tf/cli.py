@@ -44,8 +44,10 @@ def main(arguments=None):
         "export-training-loop",
         help="write a package that trains a spec on a machine with a GPU and JAX",
     )
-    export.add_argument("spec", type=pathlib.Path, metavar="SPEC.yaml")
-    export.add_argument("--out", type=pathlib.Path, required=True, metavar="FOLDER", help="where the package goes")
+    export.add_argument("specs", nargs="+", type=pathlib.Path, metavar="SPEC.yaml")
+    export.add_argument(
+        "--out", type=pathlib.Path, required=True, metavar="FOLDER", help="a package becomes FOLDER/SPEC"
+    )
     add_spec_options(export)
     add_data_option(export)
 
@@ -172,14 +174,14 @@ def _evaluate_snapshots(spec, arguments):
 
 
 def _export(arguments):
-    spec = spec_from(arguments.spec, arguments)
+    specs = [spec_from(path, arguments) for path in arguments.specs]
     from maml_tf.experiments.export import export
 
-    export(spec, folder=arguments.out, data_folder=arguments.data)
-    files = [path for path in arguments.out.iterdir() if path.is_file()]
-    print(f"{arguments.out}: {len(files)} files, {sum(path.stat().st_size for path in files) / 1e6:.1f} MB")
-    print(f"on the other machine: python {arguments.out.name}/run.py --out FOLDER")
-    print(f"then here: maml_tf evaluate {arguments.spec} --snapshots FOLDER")
+    for spec, path in zip(specs, arguments.specs, strict=True):
+        export(spec, folder=arguments.out, data_folder=arguments.data)
+        print(f"{spec.name} ({spec.profile}): written to {arguments.out / spec.name}; on the other machine")
+        print(f"  python {arguments.out.name}/run.py {arguments.out.name}/{spec.name} --out SNAPSHOTS")
+        print(f"then here\n  python -m maml_tf evaluate {path} --snapshots SNAPSHOTS")
 
 
 @contextlib.contextmanager

@@ -12,11 +12,11 @@ def export(spec, *, folder, data_folder):
 
     Args:
         spec: an ExperimentSpec.
-        folder: where the package goes.
+        folder: where packages are collected; this one becomes `<folder>/<spec>`, and shares the images there.
         data_folder: the prepared data sets.
 
     Raises:
-        UsageError: the spec has no compiled training loop, or the folder holds a package already.
+        UsageError: the spec has no compiled training loop, or the folder holds a package of it already.
     """
     if spec.meta is None:
         raise UsageError(f"{spec.name}: the method {spec.method!r} has no meta-training loop that could be exported")

@@ -28,7 +28,7 @@ def measure_snapshots(spec, *, snapshots_folder, seeds=None, runs_folder, data_f
 
     Args:
         spec: an ExperimentSpec, under the profile that was exported.
-        snapshots_folder: the runner's output folder, with a folder `seed_<n>` for each seed.
+        snapshots_folder: the runner's output folder, with a folder `<spec>/seed_<n>` for each seed.
         seeds: some of the seeds there; all by default.
         runs_folder: the trainings are taken over into it.
         data_folder: the prepared data sets.
@@ -40,7 +40,7 @@ def measure_snapshots(spec, *, snapshots_folder, seeds=None, runs_folder, data_f
     Raises:
         UsageError: there is no such training, it is of another spec, or the runs folder holds another one.
     """
-    folder = pathlib.Path(snapshots_folder)
+    folder = pathlib.Path(snapshots_folder) / spec.name
     there = sorted(int(found[1]) for path in folder.glob("seed_*") if (found := re.fullmatch(r"seed_(\d+)", path.name)))
     seeds = tuple(seeds or there)
     if not seeds or not set(seeds) <= set(there):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Trains from a package that `maml_tf export-training-loop` wrote. Needs JAX and NumPy, no TensorFlow and no maml_tf.
 
-    python run.py --out OUT [--seeds 1 2] [--until 20000] [--seconds 540]
+    python run.py PACKAGE --out OUT [--seeds 1 2] [--until 20000] [--seconds 540]
 
-The package is the folder that this file stands in, or the one named. Every seed gets a folder OUT/seed_<n>:
+PACKAGE is the folder of one spec, OUT may be the same for all. Every seed gets a folder OUT/<spec>/seed_<n>:
 `state.npz`, from which a later call goes on to the same numbers, and `snapshot_<iteration>.npz`, the weights that are
 validated and tested afterwards by `maml_tf evaluate SPEC.yaml --snapshots OUT`. A GPU is used where JAX finds one.
 
@@ -21,6 +21,7 @@ import platform
 import sys
 import time
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def main(arguments=None):
     """Runs one command line; returns the exit code."""
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("package", nargs="?", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent)
+    parser.add_argument("package", type=pathlib.Path, metavar="PACKAGE", help="folder with a manifest.json")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="where states and snapshots go")
     parser.add_argument("--seeds", type=int, nargs="+", help="some of the package's seeds; all by default")
     parser.add_argument("--until", type=int, metavar="N", help="stop at iteration N; at the last one by default")
@@ -99,11 +100,6 @@ class Package:
             raise PackageError(f"{path}: not a package's manifest ({type(error).__name__}: {error})") from None
         self.seeds = list(self.initial_states)
 
-    def identity(self, seed):
-        """A checksum of all that decides a training's numbers: the module, the seed's initial state, the examples."""
-        files = [self.module, self.initial_states[seed], *self.pieces]
-        return hashlib.sha256(" ".join(file["sha256"] for file in files).encode()).hexdigest()
-
     def check_complete(self):
         """Raises a PackageError that names every file that has not arrived yet, or is damaged."""
         missing = [file["file"] for file in self.files if not (self.folder / file["file"]).exists()]
@@ -126,31 +122,32 @@ class Package:
         images = np.empty(self.examples["shape"], np.uint8)
 
         def read(piece):
-            encoded = _read_arrays(self.folder / piece["file"])["encoded"]
             part = images[slice(*piece["classes"])]
-            part[...] = decode(encoded, piece["encoding"], part.shape)
+            part[...] = decode((self.folder / piece["file"]).read_bytes(), piece["encoding"], part.shape)
 
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(read, self.pieces))
         return images
 
 
-def decode(encoded, encoding, shape):
-    """Undoes the encoding of a piece of examples.
+def decode(packed, encoding, shape):
+    """Undoes the packing of a piece of examples.
 
     Args:
-        encoded: uint8.
-        encoding: "bits": eight pixels of 0 or 255 a byte; "differences": from the pixel above, from the one to the left
-            and from the channel before, modulo 256.
-        shape: of the decoded uint8 array.
+        packed: bytes, deflated.
+        encoding: of what was deflated. "bits": eight pixels of 0 or 255 a byte; "differences": from the pixel above,
+            from the one to the left and from the channel before, modulo 256.
+        shape: of the uint8 array that is returned.
     """
+    values = np.frombuffer(zlib.decompress(packed), np.uint8)
     if encoding == "bits":
-        return np.unpackbits(encoded, count=int(np.prod(shape))).reshape(shape) * np.uint8(255)
+        return np.unpackbits(values, count=int(np.prod(shape))).reshape(shape) * np.uint8(255)
     if encoding == "differences":
+        values = values.reshape(shape)
         for axis in (-3, -2, -1):
-            encoded = np.cumsum(encoded, axis=axis, dtype=np.uint8)
-        return encoded.reshape(shape)
-    raise PackageError(f"manifest.json: examples: encoding {encoding!r}: allowed are 'bits', 'differences'")
+            values = np.cumsum(values, axis=axis, dtype=np.uint8)
+        return values
+    raise PackageError(f"examples with the encoding {encoding!r}: this runner knows 'bits' and 'differences'")
 
 
 class Training:
@@ -165,9 +162,9 @@ class Training:
 
     def __init__(self, package, seed, out):
         self.package, self.seed = package, seed
-        self.folder = pathlib.Path(out) / f"seed_{seed}"
+        self.folder = pathlib.Path(out) / package.manifest["spec"] / f"seed_{seed}"
         self.state_file = self.folder / "state.npz"
-        self.identity = package.identity(seed)
+        self.identity = package.initial_states[seed]["training"]
         self.losses, self.seconds, self.places = [], 0.0, []
         state = package.read_initial_state(seed)
         self.task_seed = state["task_seed"]
