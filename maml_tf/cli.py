@@ -25,22 +25,48 @@ def main(arguments=None):
     train.add_argument("--results", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
     train.add_argument("--weights", type=pathlib.Path, help="keep the chosen weights in this folder (profile paper)")
 
-    evaluate = commands.add_parser("evaluate", help="test weights on a spec's held-out tasks")
+    evaluate = commands.add_parser("evaluate", help="test weights, or an exported training, on a spec's held-out tasks")
     evaluate.add_argument("spec", type=pathlib.Path, metavar="SPEC.yaml")
-    evaluate.add_argument("--weights", type=pathlib.Path, required=True, metavar="FILE.npz")
+    evaluate.add_argument(
+        "--snapshots",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="what the runner of an exported loop wrote: choose the best model, test it, write result and weights",
+    )
+    evaluate.add_argument(
+        "--weights", type=pathlib.Path, help="test this .npz; with --snapshots the folder for the chosen weights"
+    )
+    evaluate.add_argument("--results", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    add_spec_options(evaluate)
     add_folder_options(evaluate)
+
+    export = commands.add_parser(
+        "export-training-loop",
+        help="write a package that trains a spec on a machine with a GPU and JAX",
+    )
+    export.add_argument("specs", nargs="+", type=pathlib.Path, metavar="SPEC.yaml")
+    export.add_argument(
+        "--out", type=pathlib.Path, required=True, metavar="FOLDER", help="a package becomes FOLDER/SPEC"
+    )
+    add_spec_options(export)
+    add_data_option(export)
 
     parsed = parser.parse_args(arguments)
     with exit_codes():
-        {"train": _train, "evaluate": _evaluate}[parsed.command](parsed)
+        {"train": _train, "evaluate": _evaluate, "export-training-loop": _export}[parsed.command](parsed)
 
 
-def add_training_options(parser):
-    """The options that every training has."""
+def add_spec_options(parser):
+    """Under which profile a spec is read, and its seeds."""
     parser.add_argument(
         "--profile", choices=PROFILES, default="paper", help="paper (default): the protocol to the letter"
     )
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the spec's seeds")
+
+
+def add_training_options(parser):
+    """The options that every training has."""
+    add_spec_options(parser)
     begun = parser.add_mutually_exclusive_group()
     begun.add_argument("--resume", action="store_true", help="go on with trainings that were stopped")
     begun.add_argument("--restart", action="store_true", help="train anew, whatever lies in the runs folder")
@@ -51,6 +77,11 @@ def add_training_options(parser):
 def add_folder_options(parser):
     """Where trainings under way and data sets are."""
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"), help="default: runs")
+    add_data_option(parser)
+
+
+def add_data_option(parser):
+    """Where the data sets are."""
     parser.add_argument(
         "--data", type=pathlib.Path, default=pathlib.Path("data/prepared"), help="default: data/prepared"
     )
@@ -72,13 +103,18 @@ def measure_from(spec, arguments, *, results, weights):
         data_folder=arguments.data,
         results_folder=results,
         weights_folder=weights,
-        command=shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+        command=_command(),
         resume=arguments.resume,
         restart=arguments.restart,
         tensorboard=arguments.tensorboard,
     )
     print(f"{spec.name} ({spec.profile}): trained and tested in {result.wall_seconds:.0f} s")
     return result
+
+
+def _command():
+    """What the user ran, for the result file."""
+    return shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
 
 
 def print_curves(name, curves):
@@ -100,7 +136,12 @@ def _train(arguments):
 
 
 def _evaluate(arguments):
-    spec = read_spec(arguments.spec)
+    spec = spec_from(arguments.spec, arguments)
+    if arguments.snapshots is not None:
+        _evaluate_snapshots(spec, arguments)
+        return
+    if arguments.weights is None:
+        raise UsageError("evaluate: what is to be tested? --weights FILE.npz or --snapshots FOLDER")
     from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.meta.placement import use_cores_for_tasks
     from maml_tf.training.adam import TrainingState
@@ -111,6 +152,36 @@ def _evaluate(arguments):
     weights = read_weights(arguments.weights, experiment.model)
     scores, _ = experiment.test(Saved(TrainingState.start(weights)))
     print_curves(spec.name, {name: summarise([values]) for name, values in scores.items()})
+
+
+def _evaluate_snapshots(spec, arguments):
+    from maml_tf.experiments.snapshots import measure_snapshots
+    from maml_tf.meta.placement import use_cores_for_tasks
+
+    use_cores_for_tasks()
+    result = measure_snapshots(
+        spec,
+        snapshots_folder=arguments.snapshots,
+        seeds=arguments.seeds,
+        runs_folder=arguments.runs,
+        data_folder=arguments.data,
+        results_folder=arguments.results,
+        weights_folder=arguments.weights,
+        command=_command(),
+    )
+    print_curves(spec.name, result.curves)
+    print(f"{spec.name} ({result.profile}): {result.iterations_done} of {result.iterations_asked} iterations")
+
+
+def _export(arguments):
+    specs = [spec_from(path, arguments) for path in arguments.specs]
+    from maml_tf.experiments.export import export
+
+    for spec, path in zip(specs, arguments.specs, strict=True):
+        export(spec, folder=arguments.out, data_folder=arguments.data)
+        print(f"{spec.name} ({spec.profile}): written to {arguments.out / spec.name}; on the other machine")
+        print(f"  python {arguments.out.name}/run.py {arguments.out.name}/{spec.name} --out SNAPSHOTS")
+        print(f"then here\n  python -m maml_tf evaluate {path} --snapshots SNAPSHOTS")
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
     Returns:
         The Result.
     """
-    measured = run_folder_of(spec, spec.seeds[0], runs_folder).path.parent / f"measured-{spec.full_hash}"
+    measured = measured_folder(spec, runs_folder)
     known = measured / ("" if spec.profile == "paper" else "reduced") / f"{spec.name}.json"
     result = None if restart else _measured_by_this_code(known)
     if result is None:
@@ -41,6 +41,11 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
     if spec.profile != "smoke":
         write_result(result, pathlib.Path(results_folder))
     return result
+
+
+def measured_folder(spec, runs_folder):
+    """Where the result of testing a spec's finished trainings lies, beside them."""
+    return run_folder_of(spec, spec.seeds[0], runs_folder).path.parent / f"measured-{spec.full_hash}"
 
 
 def _measured_by_this_code(path):

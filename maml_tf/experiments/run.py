@@ -82,16 +82,18 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
     if not spec.seeds:
         raise UsageError(f"{spec.name}: seeds: at least one is needed")
     scores, settings, weights, wall_seconds, iterations, data = {}, {}, {}, 0.0, [], {}
+    elsewhere = {}
     for seed in spec.seeds:
         experiment, saved = train(spec, seed, runs_folder=runs_folder, data_folder=data_folder, **training_options)
         iterations.append(saved.iteration)
+        elsewhere |= {saved.origin["trained_on"]: None} if saved.origin else {}
         announce(f"{spec.name} ({spec.profile}, seed {seed}): testing")
         started = time.monotonic()
         seed_scores, seed_settings = experiment.test(saved)
         # A training counts with the time it took when it was run, which may have been in several parts.
         wall_seconds += saved.seconds + saved.validation_seconds + time.monotonic() - started
         seed_settings |= {"training_seconds": round(saved.seconds, 1)}
-        seed_settings |= {"validation_seconds": round(saved.validation_seconds, 1)}
+        seed_settings |= {"validation_seconds": round(saved.validation_seconds, 1)} | saved.origin
         data = {key: str(value) for key, value in experiment.data.items()}
         for name, values in seed_scores.items():
             scores.setdefault(name, []).append(values)
@@ -101,6 +103,9 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
             write_weights(path, experiment.model, saved.chosen_params)
             weights[f"{path.parent.name}/{path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
     curves = {name: summarise(values) for name, values in scores.items()}
+    measured_by = provenance()
+    if elsewhere:
+        measured_by["hardware"] = f"trained on {'; '.join(elsewhere)}; tested on {measured_by['hardware']}"
     return Result(
         spec=spec.name,
         profile=spec.profile,
@@ -118,7 +123,7 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
         wall_seconds=round(wall_seconds, 1),
         command=command,
         weights=weights,
-        **provenance(),
+        **measured_by,
     )
 
 

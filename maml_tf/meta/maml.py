@@ -1,5 +1,7 @@
 """MAML: algorithms 1 and 2 of the paper, for any Keras model and any differentiable loss."""
 
+import copy
+
 import tensorflow as tf
 
 from maml_tf.machine import available_cores
@@ -63,6 +65,12 @@ class MAML:
         self.together = placement_for(model).together if together is None else together
         self.tasks_per_chunk = tasks_per_chunk
         self.recompute = recompute
+
+    def with_tasks_together(self):
+        """The same learner with all tasks run as one, whatever is fastest on this device (see `together`)."""
+        learner = copy.copy(self)
+        learner.together = True
+        return learner
 
     def parameters(self):
         """The model's own parameters theta, as a list of tensors."""

@@ -34,7 +34,13 @@ class TaskBatch(NamedTuple):
 
 
 class TaskDistribution(abc.ABC):
-    """p(T), the distribution over tasks (paper section 2.1)."""
+    """p(T), the distribution over tasks (paper section 2.1).
+
+    Attributes:
+        examples: the array that the tasks are cut from; None where they come from a formula.
+    """
+
+    examples = None
 
     @abc.abstractmethod
     def sample(self, seed, num_tasks):
@@ -49,6 +55,10 @@ class TaskDistribution(abc.ABC):
         Returns:
             A TaskBatch of T tasks.
         """
+
+    def over(self, examples):
+        """The same distribution with `examples` in place of its own: an array, or an argument of a traced function."""
+        raise NotImplementedError(f"the tasks of {type(self).__name__} are cut from no examples")
 
 
 def uniform(seed, shape, low=0.0, high=1.0):

@@ -14,7 +14,7 @@ class Episodes(TaskDistribution):
     in that task, so that two rotations of one character never meet.
 
     Args:
-        images: uint8 [C, M, height, width, channels]: C classes of M images each.
+        images: uint8 [C, M, height, width, channels]: C classes of M images each; an array or a tensor.
         ways: N. shots: K. queries: Q.
         rotations: rotate every class of every task by 0, 90, 180 or 270 degrees (square images).
 
@@ -31,11 +31,20 @@ class Episodes(TaskDistribution):
             )
         if rotations and self.image_shape[0] != self.image_shape[1]:
             raise ValueError(f"rotations need square images, not {self.image_shape}")
-        self.images = tf.reshape(tf.constant(images), [-1, *self.image_shape])
+        self.images = tf.reshape(tf.convert_to_tensor(images), [-1, *self.image_shape])
         self.ways = ways
         self.shots = shots
         self.queries = queries
         self.rotations = rotations
+
+    @property
+    def examples(self):
+        """uint8 [C, M, height, width, channels]: see TaskDistribution."""
+        return tf.reshape(self.images, [self.classes, self.images_per_class, *self.image_shape])
+
+    def over(self, examples):
+        """See TaskDistribution.over."""
+        return Episodes(examples, self.ways, self.shots, self.queries, self.rotations)
 
     def sample(self, seed, num_tasks):
         """See TaskDistribution.sample: images float32 in 0..1, [T, N*K or N*Q, height, width, channels] by class."""

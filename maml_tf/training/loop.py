@@ -14,7 +14,7 @@ def compiled_loop(learner, distribution, optimizer, *, batch_size, seed, gradien
         distribution: a TaskDistribution.
         optimizer: has `apply(state, gradients) -> state`, as Adam.
         batch_size: tasks per iteration.
-        seed: stateless seed of the task draws, two integers.
+        seed: stateless seed of the task draws, two integers or an int32 tensor [2].
         gradient_clip: every entry of the meta-gradient is clipped to [-gradient_clip, gradient_clip] (PROTOCOL 2.6).
         jit_compile: compile with XLA.
 
@@ -23,7 +23,9 @@ def compiled_loop(learner, distribution, optimizer, *, batch_size, seed, gradien
     """
 
     def meta_iteration(state):
-        batch = distribution.sample(tf.random.fold_in(tf.constant(seed), state.iteration, alg="philox"), batch_size)
+        batch = distribution.sample(
+            tf.random.fold_in(tf.convert_to_tensor(seed), state.iteration, alg="philox"), batch_size
+        )
         loss, gradients = learner.meta_gradient(state.params, batch)
         if gradient_clip is not None:
             gradients = [tf.clip_by_value(g, -gradient_clip, gradient_clip) for g in gradients]

@@ -1,6 +1,7 @@
 """The folder of one training: its state, written whole, so that a killed run resumes to the same numbers."""
 
 import dataclasses
+import json
 import pathlib
 import zipfile
 
@@ -23,6 +24,7 @@ class Saved:
         losses: [[iteration, mean meta-loss since the row before], ...].
         validations: [[iteration, validation score], ...].
         seconds, validation_seconds: wall time spent so far in the training loop and in validating.
+        origin: of a training that was run elsewhere: where, with what, from which package; texts by name.
     """
 
     state: TrainingState
@@ -33,6 +35,13 @@ class Saved:
     validations: list = dataclasses.field(default_factory=list)
     seconds: float = 0.0
     validation_seconds: float = 0.0
+    origin: dict = dataclasses.field(default_factory=dict)
+
+    def validated(self, iteration, params, score):
+        """Takes in the validation score of a model; the first with the best score is the chosen one."""
+        self.validations.append([iteration, score])
+        if self.best_params is None or score > self.best_score:
+            self.best_params, self.best_score, self.best_iteration = params, score, iteration
 
     @property
     def iteration(self):
@@ -64,6 +73,8 @@ class RunFolder:
         if saved.best_params is not None:
             lists["best"] = saved.best_params
             arrays |= {"best_score": np.float64(saved.best_score), "best_iteration": np.int32(saved.best_iteration)}
+        if saved.origin:
+            arrays["origin"] = np.array(json.dumps(saved.origin))
         for name, tensors in lists.items():
             arrays |= {f"{name}_{index}": np.asarray(tensor) for index, tensor in enumerate(tensors)}
         with written_whole(self.state_file, "wb") as file:
@@ -89,6 +100,8 @@ def _saved_from(arrays):
     if "best_score" in arrays:
         saved.best_params = tensors("best")
         saved.best_score, saved.best_iteration = float(arrays["best_score"]), int(arrays["best_iteration"])
+    if "origin" in arrays:
+        saved.origin = json.loads(str(arrays["origin"]))
     return saved
 
 

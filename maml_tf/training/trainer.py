@@ -93,10 +93,8 @@ def meta_train(
             if validated:
                 started = time.monotonic()
                 score = float(validate(state.params))
-                saved.validations.append([stop, score])
+                saved.validated(stop, state.params, score)
                 tf.summary.scalar("validation_score", score, step=stop)
-                if saved.best_params is None or score > saved.best_score:
-                    saved.best_params, saved.best_score, saved.best_iteration = state.params, score, stop
                 saved.validation_seconds += time.monotonic() - started
             if saved.validations:
                 shown |= {"validation": saved.validations[-1][1], "best": saved.best_score}

@@ -1,0 +1,42 @@
+"""From a spec to a package that trains it elsewhere (see `maml_tf/training/export.py`)."""
+
+from maml_tf.errors import UsageError
+from maml_tf.experiments.run import build_experiment
+from maml_tf.meta.maml import MAML
+from maml_tf.reporting.results import provenance
+from maml_tf.training.export import export_training_loop
+
+
+def export(spec, *, folder, data_folder):
+    """Writes the package of a spec: all its seeds, at its profile's iterations.
+
+    Args:
+        spec: an ExperimentSpec.
+        folder: where packages are collected; this one becomes `<folder>/<spec>`, and shares the images there.
+        data_folder: the prepared data sets.
+
+    Raises:
+        UsageError: the spec has no compiled training loop, or the folder holds a package of it already.
+    """
+    if spec.meta is None:
+        raise UsageError(f"{spec.name}: the method {spec.method!r} has no meta-training loop that could be exported")
+    experiments = {seed: build_experiment(spec, seed, data_folder) for seed in spec.seeds}
+    experiment = experiments[spec.seeds[0]]
+    learner = experiment.learner
+    origin = provenance()
+    export_training_loop(
+        learner.with_tasks_together() if isinstance(learner, MAML) else learner,
+        experiment.distribution,
+        spec.meta,
+        {seed: each.initial_params for seed, each in experiments.items()},
+        folder=folder,
+        snapshot_every=spec.validation.every if spec.validation else spec.meta.iterations,
+        about={
+            "spec": spec.name,
+            "profile": spec.profile,
+            "spec_hash": spec.hash,
+            "git_commit": origin["git_commit"],
+            "packages": origin["packages"],
+            "data": experiment.data,
+        },
+    )

@@ -1,0 +1,156 @@
+"""Trainings brought back from another machine give what the same training here gives."""
+
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.config import read_spec
+from maml_tf.errors import UsageError
+from maml_tf.experiments.export import export
+from maml_tf.experiments.measure import measure
+from maml_tf.experiments.run import build_experiment
+from maml_tf.experiments.snapshots import measure_snapshots
+from maml_tf.meta.losses import mean_squared_error
+from maml_tf.meta.maml import MAML
+from maml_tf.meta.placement import Placement
+from maml_tf.models.mlp import MLP
+from maml_tf.reporting.results import read_result
+from maml_tf.tasks.sinusoid import SinusoidTasks
+from maml_tf.training import stablehlo_runner as runner
+from maml_tf.training.adam import Adam, TrainingState
+from maml_tf.training.loop import compiled_loop
+
+SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
+PLACE = {"hardware": "NVIDIA H200", "runtime": "jax 0.11.2"}
+
+
+class SmallExperiment:
+    """Trains a small network on sinusoids; its scores are arithmetic on the parameters, so that nothing is compiled."""
+
+    placement, data = Placement(together=True, jit_compile=True), {}
+
+    def __init__(self, spec, seed, data_folder=None):
+        keras.utils.set_random_seed(seed)
+        self.model = MLP(1, (4,), 1)
+        self.learner = MAML(self.model, mean_squared_error, spec.inner.step_size, spec.inner.train_steps)
+        self.initial_params = self.learner.parameters()
+        self.distribution = SinusoidTasks(5, 5)
+
+    def validate(self, params):
+        return -abs(float(params[0][0, 0]) - 0.003)
+
+    def test(self, saved):
+        def scores(params):
+            return np.outer(np.arange(60), np.resize(params[0], 11))
+
+        curves = {f"{K}_shot": K * scores(saved.chosen_params) for K in (5, 10, 20)}
+        return curves | {"last_model": scores(saved.state.params)}, {"best_iteration": saved.best_iteration}
+
+
+@pytest.fixture(autouse=True)
+def small_experiment(monkeypatch):
+    monkeypatch.setattr("maml_tf.experiments.run.SinusoidExperiment", SmallExperiment)
+
+
+def spec_of(seeds=(1, 2), **meta):
+    """The sinusoid's spec as it is, but for six iterations, validated every two."""
+    spec = read_spec(SPECS / "sinusoid_maml.yaml")
+    return dataclasses.replace(
+        spec,
+        seeds=seeds,
+        iterations_asked=6,
+        meta=dataclasses.replace(spec.meta, **({"iterations": 6} | meta)),
+        validation=dataclasses.replace(spec.validation, every=2),
+    )
+
+
+def trained_elsewhere(spec, tmp_path, iterations):
+    """What the runner leaves after these iterations of each seed; computed by TensorFlow, to be equal in bits."""
+    package = tmp_path / f"package-{spec.hash}" / spec.name
+    if not package.exists():
+        export(spec, folder=package.parent, data_folder=None)
+    for seed in spec.seeds:
+        training = runner.Training(runner.Package(package), seed, tmp_path / "snapshots")
+        experiment = build_experiment(spec, seed, None)
+        loop = compiled_loop(
+            experiment.learner,
+            experiment.distribution,
+            Adam(spec.meta.learning_rate),
+            batch_size=spec.meta.batch_size,
+            seed=(seed, 0),
+        )
+        state = TrainingState.start(experiment.initial_params)
+        training.places = [PLACE]
+        for done in range(2, iterations + 1, 2):
+            state, loss = loop(state, tf.constant(2))
+            training.arrays = tf.nest.flatten(state)
+            training.losses.append([done, float(loss)])
+            training.write()
+    return tmp_path / "snapshots"
+
+
+def measuring(tmp_path, name):
+    folders = {f"{kind}_folder": tmp_path / name / kind for kind in ("runs", "results", "weights")}
+    return folders | {"data_folder": None, "command": "a test"}
+
+
+def test_snapshots_give_the_result_of_a_training_here(tmp_path):
+    spec = spec_of()
+    here = measure(spec, **measuring(tmp_path, "here"))
+    snapshots = trained_elsewhere(spec, tmp_path, 6)
+    there = measure_snapshots(spec, snapshots_folder=snapshots, **measuring(tmp_path, "there"))
+    for field in ("profile", "seeds", "iterations_done", "targets", "curves", "spec_hash", "weights", "data"):
+        assert getattr(there, field) == getattr(here, field), field
+    assert there.counts
+    for seed in ("seed_1", "seed_2"):
+        assert there.settings[seed]["best_iteration"] == here.settings[seed]["best_iteration"]
+        assert there.settings[seed]["trained_on"] == "NVIDIA H200"
+        assert there.settings[seed]["trained_with"] == "jax 0.11.2"
+    assert there.hardware == f"trained on NVIDIA H200; tested on {here.hardware}"
+    assert read_result(tmp_path / "there" / "results" / "sinusoid_maml.json").curves == here.curves
+    # again: what is validated is not validated again, and one seed can be taken alone
+    again = measure_snapshots(spec, snapshots_folder=snapshots, **measuring(tmp_path, "there"))
+    assert (again.curves, again.settings["seed_1"]["package"]) == (there.curves, there.settings["seed_1"]["package"])
+    alone = measure_snapshots(spec, snapshots_folder=snapshots, seeds=[2], **measuring(tmp_path, "there"))
+    assert alone.seeds == (2,)
+    assert alone.curves["5_shot"].per_seed == there.curves["5_shot"].per_seed[1:]
+    # the runs folder keeps to one training
+    other = spec_of(seeds=(1,))
+    measure(other, **measuring(tmp_path, "taken"))
+    with pytest.raises(UsageError, match=r"seed_1 holds another training of this spec and seed; remove it"):
+        measure_snapshots(spec, snapshots_folder=snapshots, **measuring(tmp_path, "taken"))
+
+
+def test_a_training_that_stopped_early_counts_as_reduced(tmp_path):
+    spec = spec_of(seeds=(1,))
+    snapshots = trained_elsewhere(spec, tmp_path, 4)
+    result = measure_snapshots(spec, snapshots_folder=snapshots, **measuring(tmp_path, "there"))
+    assert (result.profile, result.iterations_done, result.iterations_asked) == ("reduced", 4, 6)
+    assert not result.counts
+    assert result.weights == {}
+    shorter = measure(spec_of(seeds=(1,), iterations=4), **measuring(tmp_path, "here"))
+    assert result.curves == shorter.curves
+    assert read_result(tmp_path / "there" / "results" / "reduced" / "sinusoid_maml.json").curves == result.curves
+
+
+def test_what_is_missing_or_of_another_spec_is_named(tmp_path):
+    spec, options = spec_of(), measuring(tmp_path, "there")
+    with pytest.raises(UsageError, match=r"sinusoid_maml: no training of the seeds any: .* seed_<n> for n = none"):
+        measure_snapshots(spec, snapshots_folder=tmp_path, **options)
+    snapshots = trained_elsewhere(spec_of(seeds=(1,)), tmp_path, 6)
+    with pytest.raises(UsageError, match=r"no training of the seeds 2: there are folders seed_<n> for n = 1"):
+        measure_snapshots(spec, snapshots_folder=snapshots, seeds=[2], **options)
+    with pytest.raises(UsageError, match=r"state.npz: trained from sinusoid_maml \(profile paper, hash \w+\)"):
+        measure_snapshots(spec_of(batch_size=4), snapshots_folder=snapshots, **options)
+    folder = snapshots / "sinusoid_maml"
+    (folder / "seed_1" / "snapshot_0000002.npz").unlink()
+    with pytest.raises(UsageError, match=r"snapshot_0000002.npz: no weights can be read from it"):
+        measure_snapshots(spec, snapshots_folder=snapshots, **options)
+    (folder / "seed_1" / "state.npz").write_bytes(b"not an archive")
+    with pytest.raises(UsageError, match=r"state.npz: not a state that the runner wrote"):
+        measure_snapshots(spec, snapshots_folder=snapshots, **options)
+    assert not (tmp_path / "there" / "results").exists()
