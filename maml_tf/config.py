@@ -42,13 +42,27 @@ class ImageTaskSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class EnvironmentTaskSpec:
+    """Goals in a family of environments (section 5.3)."""
+
+    environment: typing.Literal[
+        "point_navigation", "half_cheetah_velocity", "half_cheetah_direction", "ant_velocity", "ant_direction"
+    ]
+    trajectories: int = 0  # a task's samples in training and each stage, in trajectories of full length
+    goal_every: typing.Literal["task", "trajectory"] = "task"  # what gets a goal of its own in training
+    reveal_task: bool = False  # the oracle sees the goal
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelSpec:
     """The network."""
 
-    network: typing.Literal["mlp", "omniglot_conv"]
-    hidden: tuple[int, ...] = ()  # mlp: units of the hidden layers
+    network: typing.Literal["mlp", "omniglot_conv", "gaussian_policy"]
+    hidden: tuple[int, ...] = ()  # mlp, gaussian_policy: units of the hidden layers
     batch_norm: bool = False  # mlp: batch norm in every hidden layer
     filters: int = 0  # conv: filters of every block
+    activation: typing.Literal["relu", "tanh"] = "relu"  # gaussian_policy: of the hidden layers
+    context_size: int = 0  # gaussian_policy: numbers of the context vector z (Appendix C.2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +83,15 @@ class MetaSpec:
     batch_size: int  # tasks per iteration
     learning_rate: float  # beta, of Adam
     gradient_clip: float | None = None  # every entry of the meta-gradient into [-clip, clip]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrustRegionSpec:
+    """The outer loop of reinforcement learning (algorithm 3): TRPO (PROTOCOL 3.4)."""
+
+    iterations: int
+    batch_size: int  # tasks per iteration
+    max_kl: float  # limit of the mean KL divergence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +127,17 @@ class EvaluationSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReturnEvaluationSpec:
+    """The test of reinforcement learning: returns while a policy adapts to fixed goals (PROTOCOL 3.6)."""
+
+    tasks: int  # goals: the first so many of the 40 fixed ones
+    trajectories: int  # a task's samples at each step, in trajectories of full length
+    steps: int  # curves show 0..steps gradient steps
+    step_size: float = 0.0  # alpha of the first gradient step
+    later_factors: tuple[float, ...] = (0.5,)  # the later steps' alpha over the first's; a curve for each
+
+
+@dataclasses.dataclass(frozen=True)
 class TargetSpec:
     """Which measured value answers which entry of targets.yaml."""
 
@@ -117,27 +151,29 @@ class ExperimentSpec:
 
     name: str
     profile: str
-    experiment: typing.Literal["sinusoid", "image_classification"]
-    method: typing.Literal["maml", "pretrained", "oracle", "multitask"]
-    tasks: SinusoidTaskSpec | ImageTaskSpec
+    experiment: typing.Literal["sinusoid", "image_classification", "reinforcement_learning"]
+    method: typing.Literal["maml", "pretrained", "oracle", "multitask", "random", "context_vector"]
+    tasks: SinusoidTaskSpec | ImageTaskSpec | EnvironmentTaskSpec
     model: ModelSpec
     inner: InnerSpec
-    evaluation: EvaluationSpec
+    evaluation: EvaluationSpec | ReturnEvaluationSpec
     seeds: tuple[int, ...]
     targets: dict[str, TargetSpec]
-    meta: MetaSpec | None = None
+    meta: MetaSpec | TrustRegionSpec | None = None
     multitask: MultiTaskSpec | None = None
     validation: ValidationSpec | None = None
     iterations_asked: int = 0  # the paper's number of iterations, whatever the profile; filled in by `read_spec`
 
     def __post_init__(self):
-        section = "multitask" if self.method == "multitask" else "meta"
-        if getattr(self, section) is None:
+        section = {"multitask": "multitask", "random": None}.get(self.method, "meta")
+        if section is not None and getattr(self, section) is None:
             raise UsageError(f"the method {self.method!r} needs a section {section!r}")
 
     @property
     def iterations(self):
         """Meta-iterations, or the number of multi-task regressors: what a reduced profile has fewer of."""
+        if self.method == "random":  # nothing is trained
+            return 0
         return self.meta.iterations if self.meta else self.multitask.regressors
 
     @property

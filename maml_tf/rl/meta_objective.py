@@ -32,6 +32,8 @@ class MetaObjective:
         self.step_size = step_size
         self.shapes = [tuple(variable.shape) for variable in policy.trainable_variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        # 1 where the inner step moves a parameter, [P]
+        self.moves = np.repeat(np.array(policy.adaptable, policy.dtype), self.sizes)
 
     def flat(self, params):
         """A list of parameters as a vector [P]; or [T, P] with a task axis."""
@@ -44,11 +46,11 @@ class MetaObjective:
         return [tf.reshape(part, [*part.shape[:-1], *shape]) for part, shape in zip(parts, self.shapes, strict=True)]
 
     @tf.function(autograph=False)
-    def adapted(self, params, batch):
-        """One inner step of every task, [T, P] -> [T, P]."""
+    def adapted(self, params, batch, step_size):
+        """One inner step of every task with a `step_size` [], [T, P] -> [T, P]."""
 
         def task(params, batch):
-            return self.flat(inner_step(self.policy, self.unflat(params), batch, self.step_size))
+            return self.flat(inner_step(self.policy, self.unflat(params), batch, step_size))
 
         return _each_task(task, (params, batch))
 
@@ -102,8 +104,8 @@ class MetaObjective:
 
         There it is exactly J' M J: M the second derivative of the normal distributions' KL divergence in their moments,
         J the moments' first derivative by theta. And J is the moments' derivative by the last parameters, times
-        I - alpha H for every inner step, with H the second derivative of that step's loss. So a product takes two with
-        every H and no third derivatives.
+        I - alpha D H for every inner step, with H the second derivative of that step's loss and D diagonal, 1 where the
+        step moves a parameter and 0 elsewhere. So a product takes two with every H and no third derivatives.
 
         Args:
             vector: [P]
@@ -119,10 +121,10 @@ class MetaObjective:
             *starts, end = (self.unflat(params) for params in path)
             tangent = vector[tf.newaxis]
             for params, batch in zip(starts, earlier, strict=True):
-                tangent -= self.step_size * self._loss_hessian_product(params, batch, tangent)
+                tangent -= self.step_size * self.moves * self._loss_hessian_product(params, batch, tangent)
             tangent = self._moments_fisher_product(end, later, tangent)
             for params, batch in zip(starts[::-1], earlier[::-1], strict=True):
-                tangent -= self.step_size * self._loss_hessian_product(params, batch, tangent)
+                tangent -= self.step_size * self._loss_hessian_product(params, batch, self.moves * tangent)
             return tangent
 
         return tf.reduce_sum(_each_task(task, (path, earlier, later)), axis=0)
