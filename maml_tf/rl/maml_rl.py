@@ -136,15 +136,13 @@ class MAMLRL:
             loss, kl = self.objective.loss_and_kl(self._tensor(theta), earlier, later, old)
             return float(loss), float(kl)
 
-        def fisher_product(vector):
-            product = self.objective.fisher_product(self._tensor(vector), path, earlier, later)
-            return product.numpy().astype(np.float64)
-
         def kl_gradient(theta):
             return self.objective.kl_gradient(self._tensor(theta), earlier, later, old).numpy().astype(np.float64)
 
         return trpo.update(
-            trpo.Objective(loss_and_gradient, loss_and_kl, fisher_product, kl_gradient), theta, self.region
+            trpo.Objective(loss_and_gradient, loss_and_kl, self.objective.fisher(path, earlier, later), kl_gradient),
+            theta,
+            self.region,
         )
 
     def _tensor(self, vector):

@@ -39,7 +39,7 @@ class Problem:
         return self.objective.kl_gradient(tf.constant(theta), self.earlier, self.later, self.old).numpy()
 
     def fisher_product(self, v):
-        return self.objective.fisher_product(tf.constant(v), self.path, self.earlier, self.later).numpy()
+        return self.objective.fisher(self.path, self.earlier, self.later)(v)
 
 
 @pytest.fixture(
