@@ -96,18 +96,20 @@ class ReinforcementLearningExperiment:
                 failures += sum(int(stage.trajectories.physics_failures.sum()) for stage in stages)
         return scores, settings | {"physics_failures": failures}
 
-    def adaptation(self, params, later_factor):
+    def adaptation(self, params, later_factor, goals=None):
         """The test of one policy: policy gradient on every test goal, all of them in lockstep (PROTOCOL 3.6).
 
         Args:
             params: theta, a list.
             later_factor: alpha of the second step on, over the first's.
+            goals: [T, ...]; all test goals by default.
 
         Returns:
             An iterator over the `maml_rl.Stage` of 0, 1, ... gradient steps.
         """
         test = self.spec.evaluation
         steps = [test.step_size * (later_factor if step else 1.0) for step in range(test.steps)]
-        sampler = Sampler(self.make_envs, len(self.test_goals), test.trajectories)
+        goals = self.test_goals if goals is None else goals
+        sampler = Sampler(self.make_envs, len(goals), test.trajectories)
         rng = np.random.default_rng(seeds.TEST_TASKS)
-        return self.learner.adaptation(self.learner.objective.flat(params), sampler, self.test_goals, steps, rng)
+        return self.learner.adaptation(self.learner.objective.flat(params), sampler, goals, steps, rng)
