@@ -1,6 +1,6 @@
 """Videos of what adaptation does: MAML's policies before, after 1 and after 3 gradient steps, as small GIFs.
 
-Made from the committed weights, as in `python reproduce/videos.py half_cheetah_direction`. MuJoCo needs something to draw
+Made from the committed weights: `python reproduce/videos.py half_cheetah_direction`. MuJoCo needs something to draw
 with: the environment variable MUJOCO_GL says what (egl, osmesa or glfw).
 """
 
