@@ -41,7 +41,8 @@ def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path, monkey
     result = run_experiment(spec, command="a test", **folders)
     assert set(result.targets) == set(spec.targets)
     assert set(result.weights) == {f"{spec.name}/seed_{seed}.npz" for seed in spec.seeds}
-    assert 0 < result.iterations_done <= result.iterations_asked
+    least = 0 if spec.method == "random" else 1  # which trains nothing
+    assert least <= result.iterations_done <= result.iterations_asked
     for curve in result.curves.values():
         assert np.isfinite(curve.mean).all()
         assert len(curve.mean) == len(curve.grad_steps) == len(curve.per_seed[0])
