@@ -20,15 +20,17 @@ def export(spec, *, folder, data_folder):
     """
     if spec.meta is None:
         raise UsageError(f"{spec.name}: the method {spec.method!r} has no meta-training loop that could be exported")
-    experiments = {seed: build_experiment(spec, seed, data_folder) for seed in spec.seeds}
-    experiment = experiments[spec.seeds[0]]
+    initial_params = {}
+    for seed in spec.seeds:
+        experiment = build_experiment(spec, seed, data_folder)
+        initial_params[seed] = experiment.initial_params
     learner = experiment.learner
     origin = provenance()
     export_training_loop(
         learner.with_tasks_together() if isinstance(learner, MAML) else learner,
         experiment.distribution,
         spec.meta,
-        {seed: each.initial_params for seed, each in experiments.items()},
+        initial_params,
         folder=folder,
         snapshot_every=spec.validation.every if spec.validation else spec.meta.iterations,
         about={
