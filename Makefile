@@ -19,7 +19,9 @@ SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
-	table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint ablations-miniimagenet first-order-gain sinusoid-variants $(SINUSOID_ARMS) clean
+	fig4 table4 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
+	fig5-ant-direction table5 videos export table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
+	ablations-miniimagenet first-order-gain sinusoid-variants $(SINUSOID_ARMS) clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | awk -F '\t' '{printf "  make %-36s %s\n", $$1, $$2}'
@@ -94,6 +96,38 @@ ablations-miniimagenet: setup  ## what mini-ImageNet numbers depend on at test (
 
 first-order-gain: setup  ## what the first-order approximation saves of a meta-iteration on mini-ImageNet (5 minutes)
 	$(RUN) reproduce/first_order_gain.py
+
+fig4: setup  ## Figure 4: 2D navigation, four arms, three seeds (35 minutes)
+	$(RUN) reproduce/fig4.py $(OPTIONS)
+
+table4: setup  ## Table 4: the context vector on 2D navigation (15 minutes more)
+	$(RUN) reproduce/table4.py $(OPTIONS)
+
+fig5-cheetah: fig5-cheetah-velocity fig5-cheetah-direction  ## Figure 5, both half-cheetah panels (4 hours)
+
+fig5-ant: fig5-ant-velocity fig5-ant-direction  ## Figure 5, both ant panels (a night)
+
+fig5-cheetah-velocity: setup  ## Figure 5, half-cheetah goal velocity (2 hours; PROFILE=cpu 30 minutes)
+	$(RUN) reproduce/fig5.py half_cheetah_velocity $(OPTIONS)
+
+fig5-cheetah-direction: setup  ## Figure 5, half-cheetah forward or backward (2 hours; PROFILE=cpu 30 minutes)
+	$(RUN) reproduce/fig5.py half_cheetah_direction $(OPTIONS)
+
+fig5-ant-velocity: setup  ## Figure 5, ant goal velocity (5 hours)
+	$(RUN) reproduce/fig5.py ant_velocity $(OPTIONS)
+
+fig5-ant-direction: setup  ## Figure 5, ant forward or backward (9 hours)
+	$(RUN) reproduce/fig5.py ant_direction $(OPTIONS)
+
+table5: setup  ## Table 5: the context vector on half-cheetah, forward or backward (2 hours more)
+	$(RUN) reproduce/table5.py $(OPTIONS)
+
+videos: setup  ## adapted policies as small GIFs, from their weights (1 minute; needs EGL or OSMesa)
+	$(RUN) reproduce/videos.py
+
+export: setup  ## all cells of Tables 1 and 3 as packages for a machine with a GPU and JAX (10 minutes; reproduce/GPU.md)
+	$(RUN) -m maml_tf export-training-loop $(wildcard reproduce/specs/omniglot_*.yaml reproduce/specs/miniimagenet_*.yaml) \
+		--out runs/packages --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS))
 
 data: setup  ## Omniglot, and mini-ImageNet where its images are at hand, prepared (1 minute; MIRROR=folder)
 	$(RUN) data/prepare.py $(if $(MIRROR),--mirror $(MIRROR))

@@ -46,18 +46,32 @@ class ImageTaskSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class EnvironmentTaskSpec:
+    """Goals in a family of environments (section 5.3)."""
+
+    environment: typing.Literal[
+        "point_navigation", "half_cheetah_velocity", "half_cheetah_direction", "ant_velocity", "ant_direction"
+    ]
+    trajectories: int = 0  # a task's samples in training and each stage, in trajectories of full length
+    goal_every: typing.Literal["task", "trajectory"] = "task"  # what gets a goal of its own in training
+    reveal_task: bool = False  # the oracle sees the goal
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelSpec:
     """The network."""
 
-    network: typing.Literal["mlp", "omniglot_conv", "mini_imagenet_conv"]
-    hidden: tuple[int, ...] = ()  # mlp: units of the hidden layers
+    network: typing.Literal["mlp", "omniglot_conv", "mini_imagenet_conv", "gaussian_policy"]
+    hidden: tuple[int, ...] = ()  # mlp, gaussian_policy: units of the hidden layers
     batch_norm: bool = False  # mlp: batch norm in every hidden layer
     filters: int = 0  # conv: filters of every block
-    context: int = 0  # size of the context vector: channels of an extra image (conv) or extra inputs (mlp)
+    activation: typing.Literal["relu", "tanh"] = "relu"  # gaussian_policy: of the hidden layers
+    context_size: int = 0  # of the context vector z (Appendix C.2): inputs of an mlp or a policy, channels of a conv
 
     def __post_init__(self):
-        if (self.network == "mlp") != bool(self.hidden) or (self.network == "mlp") == bool(self.filters):
-            raise UsageError("mlp needs hidden units and no filters, the convolutional networks filters and no hidden")
+        has_filters = self.network.endswith("_conv")
+        if has_filters != bool(self.filters) or has_filters == bool(self.hidden):
+            raise UsageError("mlp and gaussian_policy need hidden units, the convolutional networks filters instead")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +82,6 @@ class InnerSpec:
     train_steps: int  # gradient steps in training
     first_order: bool = False
     step_grid: tuple[float, ...] = ()
-    adapts: typing.Literal["weights", "context"] = (
-        "weights"  # all but batch norm's offsets, or the context vector alone
-    )
     decay_grid: tuple[float, ...] = ()  # fine-tuning: factors by which each step is smaller than the one before
     recompute: bool = False  # inner steps are recomputed when differentiating: less memory, more time
 
@@ -84,6 +95,15 @@ class MetaSpec:
     learning_rate: float  # beta, of Adam
     gradient_clip: float | None = None  # every entry of the meta-gradient into [-clip, clip]
     tasks_per_chunk: int | None = None  # tasks differentiated at a time: bounds the memory; all by default
+
+
+@dataclasses.dataclass(frozen=True)
+class TrustRegionSpec:
+    """The outer loop of reinforcement learning (algorithm 3): TRPO (PROTOCOL 3.4)."""
+
+    iterations: int
+    batch_size: int  # tasks per iteration
+    max_kl: float  # limit of the mean KL divergence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +139,17 @@ class EvaluationSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReturnEvaluationSpec:
+    """The test of reinforcement learning: returns while a policy adapts to fixed goals (PROTOCOL 3.6)."""
+
+    tasks: int  # goals: the first so many of the 40 fixed ones
+    trajectories: int  # a task's samples at each step, in trajectories of full length
+    steps: int  # curves show 0..steps gradient steps
+    step_size: float = 0.0  # alpha of the first gradient step
+    later_factors: tuple[float, ...] = (0.5,)  # the later steps' alpha over the first's; a curve for each
+
+
+@dataclasses.dataclass(frozen=True)
 class TargetSpec:
     """Which measured value answers which entry of targets.yaml."""
 
@@ -132,29 +163,33 @@ class ExperimentSpec:
 
     name: str
     profile: str
-    experiment: typing.Literal["sinusoid", "image_classification"]
-    method: typing.Literal["maml", "pretrained", "oracle", "multitask", "supervised"]
-    tasks: SinusoidTaskSpec | ImageTaskSpec
+    experiment: typing.Literal["sinusoid", "image_classification", "reinforcement_learning"]
+    method: typing.Literal[
+        "maml", "pretrained", "oracle", "random", "multitask", "supervised", "context_vector"  # only z is adapted
+    ]
+    tasks: SinusoidTaskSpec | ImageTaskSpec | EnvironmentTaskSpec
     model: ModelSpec
     inner: InnerSpec
-    evaluation: EvaluationSpec
+    evaluation: EvaluationSpec | ReturnEvaluationSpec
     seeds: tuple[int, ...]
     targets: dict[str, TargetSpec]
-    meta: MetaSpec | None = None
+    meta: MetaSpec | TrustRegionSpec | None = None
     multitask: MultiTaskSpec | None = None
     validation: ValidationSpec | None = None
     iterations_asked: int = 0  # the paper's number of iterations, whatever the profile; filled in by `read_spec`
 
     def __post_init__(self):
-        section = "multitask" if self.method == "multitask" else "meta"
-        if getattr(self, section) is None:
+        section = {"multitask": "multitask", "random": None}.get(self.method, "meta")
+        if section is not None and getattr(self, section) is None:
             raise UsageError(f"the method {self.method!r} needs a section {section!r}")
-        if self.inner.adapts == "context" and not self.model.context:
-            raise UsageError("inner.adapts: context: needs model.context, the size of the context vector")
+        if self.method == "context_vector" and not self.model.context_size:
+            raise UsageError("the method 'context_vector' needs model.context_size")
 
     @property
     def iterations(self):
         """Meta-iterations, or the number of multi-task regressors: what a reduced profile has fewer of."""
+        if self.method == "random":  # nothing is trained
+            return 0
         return self.meta.iterations if self.meta else self.multitask.regressors
 
     @property

@@ -15,12 +15,17 @@ class LabelledImages(TaskDistribution):
     """Batches for supervised training: images of any class, labelled by class.
 
     Args:
-        images: uint8 [C, M, height, width, channels].
+        images: uint8 [C, M, height, width, channels]; an array or a tensor.
     """
 
     def __init__(self, images):
+        self.examples = tf.convert_to_tensor(images)
         self.classes, self.images_per_class, *self.image_shape = images.shape
-        self.images = tf.reshape(tf.constant(images), [-1, *self.image_shape])
+        self.images = tf.reshape(self.examples, [-1, *self.image_shape])
+
+    def over(self, examples):
+        """See TaskDistribution.over."""
+        return LabelledImages(examples)
 
     def sample(self, seed, num_tasks):
         """`num_tasks` images, with replacement, as the support set of one task; the query set is empty."""

@@ -15,8 +15,6 @@ from maml_tf.tasks.episodes import Episodes
 from maml_tf.tasks.mini_imagenet import load_mini_imagenet
 from maml_tf.tasks.omniglot import load_omniglot, split_omniglot
 
-ADAPTS = {"weights": all_but_norm_offsets, "context": only_context}
-
 # Tasks drawn and adapted at a time in validation and test: enough to keep the cores busy, few enough for the memory.
 BLOCK = 20
 
@@ -47,7 +45,7 @@ class ImageClassificationExperiment:
             spec.inner.step_size,
             spec.inner.train_steps,
             first_order=spec.inner.first_order,
-            adapts=ADAPTS[spec.inner.adapts],
+            adapts=only_context if spec.method == "context_vector" else all_but_norm_offsets,
             together=self.placement.together,
             tasks_per_chunk=spec.meta.tasks_per_chunk,
             recompute=spec.inner.recompute,
@@ -106,7 +104,7 @@ def load_classes(tasks, data_folder):
 
 
 def _build_model(spec, image_shape):
-    ways, network, context = spec.tasks.ways, spec.model, spec.model.context
+    ways, network, context = spec.tasks.ways, spec.model, spec.model.context_size
     if network.network == "mlp":
         features = int(np.prod(image_shape))
         model = MLP(features + context, network.hidden, ways, network.batch_norm)

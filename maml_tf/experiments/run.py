@@ -11,6 +11,7 @@ from maml_tf.errors import UsageError
 from maml_tf.evaluation.intervals import half_width_95
 from maml_tf.experiments.image_classification import ImageClassificationExperiment
 from maml_tf.experiments.multitask import MultiTaskExperiment
+from maml_tf.experiments.reinforcement_learning import ReinforcementLearningExperiment
 from maml_tf.experiments.sinusoid import SinusoidExperiment
 from maml_tf.experiments.supervised import SupervisedExperiment
 from maml_tf.reporting.results import Curve, Result, TargetValue, provenance
@@ -25,6 +26,8 @@ def build_experiment(spec, seed, data_folder):
         return SupervisedExperiment(spec, seed, data_folder)
     if spec.experiment == "image_classification":
         return ImageClassificationExperiment(spec, seed, data_folder)
+    if spec.experiment == "reinforcement_learning":
+        return ReinforcementLearningExperiment(spec, seed)
     if spec.method == "multitask":
         return MultiTaskExperiment(spec, seed)
     return SinusoidExperiment(spec, seed)
@@ -48,6 +51,8 @@ def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, 
     label = f"{spec.name} ({spec.profile}, seed {seed})"
     if spec.method == "multitask":
         return experiment, experiment.train(run_folder, label)
+    if spec.experiment == "reinforcement_learning":
+        return experiment, experiment.train(run_folder, label, resume=resume, tensorboard=tensorboard)
     saved = meta_train(
         experiment.learner,
         experiment.distribution,

@@ -7,7 +7,27 @@ import tensorflow as tf
 
 from maml_tf.rl import trpo
 from maml_tf.rl.meta_objective import MetaObjective
-from maml_tf.rl.policy_gradient import policy_batch
+from maml_tf.rl.policy_gradient import PolicyBatch, policy_batch
+from maml_tf.rl.trajectories import Trajectories
+
+
+class Stage(NamedTuple):
+    """T tasks' policies at one stage of their adaptation, and what they sampled.
+
+    Attributes:
+        params: [T, P]
+        trajectories: Trajectories.
+        batch: their PolicyBatch.
+    """
+
+    params: tf.Tensor
+    trajectories: Trajectories
+    batch: PolicyBatch
+
+    @property
+    def mean_return(self):
+        """The mean undiscounted return over all tasks' trajectories."""
+        return float(self.trajectories.rewards.sum() / self.trajectories.num_trajectories.sum())
 
 
 class Iteration(NamedTuple):
@@ -42,6 +62,7 @@ class MAMLRL:
     def __init__(self, policy, step_size, region, num_steps=1):
         self.policy = policy
         self.objective = MetaObjective(policy, step_size)
+        self.step_size = step_size
         self.region = region
         self.num_steps = num_steps
 
@@ -64,31 +85,47 @@ class MAMLRL:
         Raises:
             FloatingPointError: a policy or the update broke down; the message says where.
         """
-        params = tf.tile(self._tensor(theta)[tf.newaxis], [sampler.num_tasks, 1])
-        path, batches, returns, failures = [params], [], [], 0
-        for step in range(self.num_steps + 1):
-            actor = self.policy.actor(self.objective.unflat(path[-1]))
-            trajectories = sampler.sample(actor, goals, seed=int(rng.integers(2**31)))
-            batches.append(policy_batch(trajectories, self.policy.dtype))
-            returns.append(float(trajectories.rewards.sum() / trajectories.num_trajectories.sum()))
-            failures += int(np.sum(trajectories.physics_failures))
-            if step < self.num_steps:
-                path.append(self.objective.adapted(path[-1], batches[-1]))
-        step = self.update(theta, path, batches)
-        return Iteration(step.theta, returns, step, failures)
+        stages = list(self.adaptation(theta, sampler, goals, [self.step_size] * self.num_steps, rng))
+        step = self.update(theta, stages)
+        failures = sum(int(stage.trajectories.physics_failures.sum()) for stage in stages)
+        return Iteration(step.theta, [stage.mean_return for stage in stages], step, failures)
 
-    def update(self, theta, path, batches):
-        """TRPO's step from theta, from what was sampled.
+    def adaptation(self, theta, sampler, goals, step_sizes, rng):
+        """Samples with theta's policy and adapts it to every task, as often as there are step sizes.
 
         Args:
-            theta: float64 [P].
-            path: parameters [T, P] before each inner step and after the last.
-            batches: the PolicyBatch sampled by each of them.
+            theta: [P].
+            sampler: Sampler of T tasks.
+            goals: the tasks' goals, as `Sampler.sample` takes them.
+            step_sizes: alpha of each inner step.
+            rng: a `numpy.random.Generator`, for the seeds of sampling.
 
-        Returns:
-            A trpo.Step.
+        Yields:
+            The Stage before the first inner step and after each.
+
+        Raises:
+            FloatingPointError: a policy broke down; the message says where.
         """
-        *earlier, later = batches
+        params = tf.tile(self._tensor(theta)[tf.newaxis], [sampler.num_tasks, 1])
+        for step_size in (*step_sizes, None):
+            actor = self.policy.actor(self.objective.unflat(params))
+            trajectories = sampler.sample(actor, goals, seed=int(rng.integers(2**31)))
+            batch = policy_batch(trajectories, self.policy.dtype)
+            yield Stage(params, trajectories, batch)
+            if step_size is not None:
+                params = self.objective.adapted(params, batch, self._tensor(step_size))
+
+    def loss_and_gradient(self, theta, stages):
+        """(surrogate loss, its gradient float64 [P]) at theta, from the Stages that were sampled with it."""
+        *earlier, later = (stage.batch for stage in stages)
+        old = self.objective.moments(stages[-1].params, later)
+        loss, gradient = self.objective.loss_and_gradient(self._tensor(theta), earlier, later, old)
+        return float(loss), gradient.numpy().astype(np.float64)
+
+    def update(self, theta, stages):
+        """TRPO's step from theta, a trpo.Step, from the Stages that were sampled with it."""
+        path = [stage.params for stage in stages]
+        *earlier, later = (stage.batch for stage in stages)
         old = self.objective.moments(path[-1], later)
 
         def loss_and_gradient(theta):
@@ -99,15 +136,13 @@ class MAMLRL:
             loss, kl = self.objective.loss_and_kl(self._tensor(theta), earlier, later, old)
             return float(loss), float(kl)
 
-        def fisher_product(vector):
-            product = self.objective.fisher_product(self._tensor(vector), path, earlier, later)
-            return product.numpy().astype(np.float64)
-
         def kl_gradient(theta):
             return self.objective.kl_gradient(self._tensor(theta), earlier, later, old).numpy().astype(np.float64)
 
         return trpo.update(
-            trpo.Objective(loss_and_gradient, loss_and_kl, fisher_product, kl_gradient), theta, self.region
+            trpo.Objective(loss_and_gradient, loss_and_kl, self.objective.fisher(path, earlier, later), kl_gradient),
+            theta,
+            self.region,
         )
 
     def _tensor(self, vector):

@@ -1,11 +1,14 @@
 """What MAML's meta-step optimises in reinforcement learning: the surrogate loss after the inner step (PROTOCOL 3.4)."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.machine import available_cores
+from maml_tf.rl.curvature import backward_pass, forward_pass, kl_hessian_product, loss_hessian_product
 from maml_tf.rl.policy import distribution
-from maml_tf.rl.policy_gradient import inner_step, policy_gradient_loss
+from maml_tf.rl.policy_gradient import inner_step
 
 
 class MetaObjective:
@@ -32,6 +35,8 @@ class MetaObjective:
         self.step_size = step_size
         self.shapes = [tuple(variable.shape) for variable in policy.trainable_variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        # 1 where the inner step moves a parameter, [P]
+        self.moves = np.repeat(np.array(policy.adaptable, policy.dtype), self.sizes)
 
     def flat(self, params):
         """A list of parameters as a vector [P]; or [T, P] with a task axis."""
@@ -44,11 +49,11 @@ class MetaObjective:
         return [tf.reshape(part, [*part.shape[:-1], *shape]) for part, shape in zip(parts, self.shapes, strict=True)]
 
     @tf.function(autograph=False)
-    def adapted(self, params, batch):
-        """One inner step of every task, [T, P] -> [T, P]."""
+    def adapted(self, params, batch, step_size):
+        """One inner step of every task with a `step_size` [], [T, P] -> [T, P]."""
 
         def task(params, batch):
-            return self.flat(inner_step(self.policy, self.unflat(params), batch, self.step_size))
+            return self.flat(inner_step(self.policy, self.unflat(params), batch, step_size))
 
         return _each_task(task, (params, batch))
 
@@ -96,36 +101,31 @@ class MetaObjective:
 
         return tf.reduce_sum(_each_task(task, (earlier, later, old)), axis=0)
 
-    @tf.function(autograph=False)
-    def fisher_product(self, vector, path, earlier, later):
-        """The KL divergence's second derivative at the theta that sampled, times a vector [P].
+    def fisher(self, path, earlier, later):
+        """The KL divergence's second derivative F at the theta that sampled, as a function v [P] -> F v [P] (NumPy).
 
         There it is exactly J' M J: M the second derivative of the normal distributions' KL divergence in their moments,
         J the moments' first derivative by theta. And J is the moments' derivative by the last parameters, times
-        I - alpha H for every inner step, with H the second derivative of that step's loss. So a product takes two with
-        every H and no third derivatives.
+        I - alpha D H for every inner step, with H the second derivative of that step's loss and D diagonal, 1 where the
+        step moves a parameter and 0 elsewhere. So a product takes two with every H and no third derivatives.
 
         Args:
-            vector: [P]
             path: parameters [T, P] before each inner step and after the last.
             earlier: PolicyBatch of each inner step.
             later: PolicyBatch after the last.
-
-        Returns:
-            [P]
         """
+        tasks = [
+            self._task_passes(*tf.nest.map_structure(lambda tensor, task=task: tensor[task], (path, earlier, later)))
+            for task in range(path[0].shape[0])
+        ]
 
-        def task(path, earlier, later):
-            *starts, end = (self.unflat(params) for params in path)
-            tangent = vector[tf.newaxis]
-            for params, batch in zip(starts, earlier, strict=True):
-                tangent -= self.step_size * self._loss_hessian_product(params, batch, tangent)
-            tangent = self._moments_fisher_product(end, later, tangent)
-            for params, batch in zip(starts[::-1], earlier[::-1], strict=True):
-                tangent -= self.step_size * self._loss_hessian_product(params, batch, tangent)
-            return tangent
+        def product(vector):
+            vector = tf.constant(vector, self.policy.dtype)
+            with ThreadPoolExecutor(available_cores()) as threads:
+                products = list(threads.map(lambda task: self._task_fisher_product(vector, *task).numpy(), tasks))
+            return np.sum(products, axis=0)
 
-        return tf.reduce_sum(_each_task(task, (path, earlier, later)), axis=0)
+        return product
 
     # What follows is about one task, with a task axis of length 1.
 
@@ -139,30 +139,29 @@ class MetaObjective:
         loss = -tf.reduce_sum(later.weights * later.advantages * ratio, axis=1)
         return loss, tf.reduce_sum(later.pooled_weights * old.kl_divergence(new), axis=1)
 
-    def _loss_hessian_product(self, params, batch, tangent):
-        """The inner loss's second derivative times a vector [1, P]."""
-        with tf.GradientTape() as outer:
-            outer.watch(params)
-            with tf.GradientTape() as inner:
-                inner.watch(params)
-                loss = policy_gradient_loss(self.policy, params, batch)
-            gradient = inner.gradient(loss, params)
-        return self.flat(outer.gradient(gradient, params, self.unflat(tangent)))
+    # And here without a task axis.
 
-    def _moments_fisher_product(self, params, batch, tangent):
-        """J' M J times a vector [1, P], J the derivative of this task's moments by its own parameters."""
-        with tf.GradientTape() as tape:
-            tape.watch(params)
-            with tf.autodiff.ForwardAccumulator(params, self.unflat(tangent)) as forward:
-                mean, log_std = self.policy.moments(params, batch.observations)
-            mean_tangent, log_std_tangent = forward.jvp(mean), forward.jvp(log_std)
-        # Second derivatives of a normal distribution's KL divergence: 1 / sigma^2 in the mean, 2 in log sigma.
-        weights = batch.pooled_weights[..., tf.newaxis]
-        upstream = [
-            weights * tf.exp(-2 * log_std) * mean_tangent,
-            2 * tf.reduce_sum(weights, axis=1, keepdims=True) * log_std_tangent,
-        ]
-        return self.flat(tape.gradient([mean, log_std], params, upstream))
+    @tf.function(autograph=False)
+    def _task_passes(self, path, earlier, later):
+        """What all Fisher products of a task share: Backward of every inner step, Forward after the last, weights."""
+        *starts, end = (
+            forward_pass(self.policy, self.unflat(params), batch.observations)
+            for params, batch in zip(path, (*earlier, later), strict=True)
+        )
+        steps = [backward_pass(start, batch) for start, batch in zip(starts, earlier, strict=True)]
+        return steps, end, later.pooled_weights
+
+    @tf.function(autograph=False)
+    def _task_fisher_product(self, vector, steps, end, weights):
+        """One task's share of a Fisher product, from its `_task_passes`."""
+        tangent = vector
+        for step in steps:
+            hessian_product = self.flat(loss_hessian_product(step, self.unflat(tangent)))
+            tangent -= self.step_size * self.moves * hessian_product
+        tangent = self.flat(kl_hessian_product(end, weights, self.unflat(tangent)))
+        for step in steps[::-1]:
+            tangent -= self.step_size * self.flat(loss_hessian_product(step, self.unflat(self.moves * tangent)))
+        return tangent
 
 
 def _each_task(function, arguments, outputs=1):

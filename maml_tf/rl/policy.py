@@ -16,26 +16,34 @@ class GaussianPolicy(keras.Model):
     The log standard deviation does not depend on the state and begins at 0. The inner loop adapts it like every other
     parameter. Actions are in normalised units and unbounded: environments clip them, the likelihood does not.
 
-    Parameters are lists: the log standard deviation [A], then kernel and bias of every layer. They may carry a leading
-    task axis T, and then so do observations.
+    Parameters are lists: the log standard deviation [A], the context vector where there is one, then kernel and bias of
+    every layer. They may carry a leading task axis T, and then so do observations.
 
     Args:
         observation_size: O.
         action_size: A.
         hidden: units of the hidden layers.
         activation: of the hidden layers, "relu" or "tanh".
+        context_size: numbers of a context vector z that is appended to every observation, at first zeros, and that is
+            all the inner loop adapts (Appendix C.2, PROTOCOL 2.7). 0: none, and everything is adapted.
         dtype: "float32", or "float64" for checks.
 
     Raises:
         UsageError: another activation.
     """
 
-    def __init__(self, observation_size, action_size, hidden=(100, 100), activation="relu", dtype="float32"):
+    def __init__(
+        self, observation_size, action_size, hidden=(100, 100), activation="relu", context_size=0, dtype="float32"
+    ):
         if activation not in ACTIVATIONS:
             raise UsageError(f"activation is {activation!r}; allowed: {', '.join(ACTIVATIONS)}")
-        super().__init__(dtype=dtype)
+        super().__init__(name="policy", dtype=dtype)
+        self.observation_size = observation_size
         self.activation = activation
         self.log_std = self.add_weight(shape=(action_size,), initializer="zeros", name="log_std", dtype=dtype)
+        self.context = None
+        if context_size:
+            self.context = self.add_weight(shape=(context_size,), initializer="zeros", name="context", dtype=dtype)
         self.mean_layers = [
             Dense(units, name=f"dense_{index}", dtype=dtype) for index, units in enumerate((*hidden, action_size), 1)
         ]
@@ -45,6 +53,9 @@ class GaussianPolicy(keras.Model):
         """Mean [n, A] and log standard deviation [1, A] for observations [n, O]; each with T in front, or none."""
         activation = getattr(tf.nn, self.activation)
         x = observations
+        if self.context is not None:
+            context = tf.convert_to_tensor(self.context)[..., tf.newaxis, :]
+            x = tf.concat([x, tf.repeat(context, tf.shape(x)[-2], axis=-2)], axis=-1)
         for layer in self.mean_layers[:-1]:
             x = activation(layer(x))
         log_std = tf.convert_to_tensor(self.log_std)[..., tf.newaxis, :]
@@ -54,12 +65,21 @@ class GaussianPolicy(keras.Model):
         """The policy's own parameters theta."""
         return [tf.convert_to_tensor(variable) for variable in self.trainable_variables]
 
+    @property
+    def adaptable(self):
+        """A bool for each parameter: whether the inner loop moves it."""
+        return [self.context is None or variable is self.context for variable in self.trainable_variables]
+
     def moments(self, params, observations):
         """What `call` returns, under `params` in place of the policy's own."""
         return functional_call(self, params, observations)
 
     def actor(self, params):
         """The Actor of `params`, which must have a task axis."""
+        if self.context is not None:  # a constant part of the input is a part of the first layer's bias
+            log_std, context, kernel, bias, *rest = params
+            observed, constant = kernel[:, : self.observation_size], kernel[:, self.observation_size :]
+            params = [log_std, observed, bias + tf.einsum("tc,tcu->tu", context, constant), *rest]
         return Actor(params, self.activation)
 
 

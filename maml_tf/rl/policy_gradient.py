@@ -55,7 +55,7 @@ def inner_step(policy, params, batch, step_size):
     """One step of gradient descent on `policy_gradient_loss`, every task from its own parameters on its own batch.
 
     Args:
-        policy: a GaussianPolicy.
+        policy: a GaussianPolicy; the parameters that it calls adaptable move.
         params: with the task axis T.
         batch: PolicyBatch.
         step_size: alpha.
@@ -67,4 +67,4 @@ def inner_step(policy, params, batch, step_size):
     def loss(params, batch):
         return policy_gradient_loss(policy, params, batch)
 
-    return adapt(loss, params, batch, step_size, num_steps=1)[0]
+    return adapt(loss, params, batch, step_size, num_steps=1, adaptable=policy.adaptable)[0]

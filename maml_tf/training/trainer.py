@@ -53,14 +53,7 @@ def meta_train(
         UsageError: the run folder holds an unfinished training and `resume` is false.
         FloatingPointError: the meta-loss is no longer finite; the state saved before it stays.
     """
-    saved = Saved(TrainingState.start(initial_params))
-    if run_folder.exists():
-        saved = run_folder.read()
-        if saved.iteration < meta.iterations and not resume:
-            raise UsageError(
-                f"{run_folder.path} holds a training that stopped at iteration {saved.iteration} of {meta.iterations}: "
-                "--resume goes on with it, --restart begins anew"
-            )
+    saved = begun(run_folder, initial_params, meta.iterations, resume)
     loop = compiled_loop(
         learner,
         distribution,
@@ -72,7 +65,7 @@ def meta_train(
     )
     log_every = max(1, meta.iterations // LOGS_PER_RUN)
     validate_every = validate_every or meta.iterations
-    scalars = tf.summary.create_file_writer(str(run_folder.path)) if tensorboard else tf.summary.create_noop_writer()
+    scalars = scalar_writer(run_folder, tensorboard)
     last_save = time.monotonic()
 
     with Progress(label, meta.iterations, saved.iteration) as progress, scalars.as_default():
@@ -103,6 +96,37 @@ def meta_train(
                 last_save = time.monotonic()
             progress.update(stop, **shown)
     return saved
+
+
+def begun(run_folder, initial_params, iterations, resume):
+    """Where a training stands: what its run folder holds, or its very beginning.
+
+    Args:
+        run_folder: a RunFolder.
+        initial_params: theta at iteration 0.
+        iterations: those of the whole training.
+        resume: whether an unfinished training may be gone on with.
+
+    Returns:
+        Saved.
+
+    Raises:
+        UsageError: the run folder holds an unfinished training and `resume` is false.
+    """
+    if not run_folder.exists():
+        return Saved(TrainingState.start(initial_params))
+    saved = run_folder.read()
+    if saved.iteration < iterations and not resume:
+        raise UsageError(
+            f"{run_folder.path} holds a training that stopped at iteration {saved.iteration} of {iterations}: "
+            "--resume goes on with it, --restart begins anew"
+        )
+    return saved
+
+
+def scalar_writer(run_folder, tensorboard):
+    """Writes TensorBoard scalars into a run folder, or nowhere."""
+    return tf.summary.create_file_writer(str(run_folder.path)) if tensorboard else tf.summary.create_noop_writer()
 
 
 def _next(iteration, every):

@@ -81,14 +81,16 @@ def test_returns_are_the_mean_over_trajectories(sampler, goals, monkeypatch):
 
 
 def test_every_task_is_adapted_from_theta_on_its_own_samples(sampler, goals):
-    maml = learner()
+    maml, step_size = learner(), tf.constant(0.5)
     theta = maml.initial_parameters()
     params = tf.tile(tf.constant(theta, tf.float32)[tf.newaxis], [TASKS, 1])
     samples = sampler.sample(maml.policy.actor(maml.objective.unflat(params)), goals, seed=0)
-    together = maml.objective.adapted(params, maml_rl.policy_batch(samples)).numpy()
+    together = maml.objective.adapted(params, maml_rl.policy_batch(samples), step_size).numpy()
     for task in range(TASKS):
         alone = maml_rl.policy_batch(samples.tasks(task, task + 1))
-        np.testing.assert_allclose(maml.objective.adapted(params[:1], alone)[0], together[task], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            maml.objective.adapted(params[:1], alone, step_size)[0], together[task], rtol=1e-4, atol=1e-6
+        )
     assert np.abs(np.diff(together, axis=0)).max() > 1e-3
 
 

@@ -16,15 +16,15 @@ ALPHA = 0.3
 class Problem:
     """Three tasks' random samples before and after `num_steps` inner steps of a small policy."""
 
-    def __init__(self, random_trajectories, num_steps, padding=0.0):
-        self.policy = GaussianPolicy(3, 2, (5, 4), "tanh", dtype="float64")
+    def __init__(self, random_trajectories, num_steps, context_size=0, padding=0.0):
+        self.policy = GaussianPolicy(3, 2, (5, 4), "tanh", context_size, dtype="float64")
         self.objective = MetaObjective(self.policy, ALPHA)
         self.theta = np.random.default_rng(7).normal(size=sum(self.objective.sizes)) / 2
         self.samples = [random_trajectories(seed, padding=padding) for seed in range(num_steps + 1)]
         *self.earlier, self.later = (policy_batch(samples, "float64") for samples in self.samples)
         self.path = [tf.tile(tf.constant(self.theta)[tf.newaxis], [3, 1])]
         for batch in self.earlier:
-            self.path.append(self.objective.adapted(self.path[-1], batch))
+            self.path.append(self.objective.adapted(self.path[-1], batch, tf.constant(ALPHA, "float64")))
         self.old = self.objective.moments(self.path[-1], self.later)
 
     def loss_and_kl(self, theta):
@@ -39,12 +39,16 @@ class Problem:
         return self.objective.kl_gradient(tf.constant(theta), self.earlier, self.later, self.old).numpy()
 
     def fisher_product(self, v):
-        return self.objective.fisher_product(tf.constant(v), self.path, self.earlier, self.later).numpy()
+        return self.objective.fisher(self.path, self.earlier, self.later)(v)
 
 
-@pytest.fixture(scope="module", params=[0, 1, 2], ids=lambda steps: f"{steps} inner steps")
+@pytest.fixture(
+    scope="module",
+    params=[(0, 0), (1, 0), (2, 0), (2, 3)],
+    ids=lambda sizes: f"{sizes[0]} inner steps" + (" of a context vector" if sizes[1] else ""),
+)
 def problem(request, random_trajectories):
-    return Problem(random_trajectories, request.param)
+    return Problem(random_trajectories, *request.param)
 
 
 def differences(function, theta, step=1e-6):
@@ -70,7 +74,7 @@ def test_loss_and_divergence_equal_a_plain_loop(problem):
     theta = problem.theta + 0.1 * np.random.default_rng(8).normal(size=problem.theta.shape)
     params = tf.tile(tf.constant(theta)[tf.newaxis], [3, 1])
     for batch in problem.earlier:
-        params = problem.objective.adapted(params, batch)
+        params = problem.objective.adapted(params, batch, tf.constant(ALPHA, "float64"))
     new = [m.numpy() for m in problem.objective.moments(params, problem.later)]
     old = [m.numpy() for m in problem.old]
     samples, losses, kls = problem.samples[-1], [], []

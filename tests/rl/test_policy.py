@@ -71,3 +71,19 @@ def test_the_deviation_has_a_floor():
 def test_an_unknown_activation_is_named():
     with pytest.raises(UsageError, match="activation is 'elu'; allowed: relu, tanh"):
         GaussianPolicy(3, 2, activation="elu")
+
+
+def test_a_context_vector_is_appended_to_every_observation():
+    """A policy without one that is given the context among its observations computes the same."""
+    with_context, plain = GaussianPolicy(3, 2, (5, 4), context_size=2), GaussianPolicy(5, 2, (5, 4))
+    params = random_parameters(with_context, num_tasks=2)
+    log_std, context, *layers = params
+    observations = np.random.default_rng(1).normal(size=(2, 7, 3)).astype(np.float32)
+    whole = np.concatenate([observations, np.repeat(context[:, np.newaxis], 7, axis=1)], axis=2)
+    expected = plain.moments([log_std, *layers], whole)
+    for one, two in zip(with_context.moments(params, observations), expected, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(with_context.actor(params).means(observations), expected[0], rtol=1e-5, atol=1e-6)
+    assert with_context.adaptable == [False, True] + 6 * [False]
+    assert plain.adaptable == 7 * [True]
+    assert (with_context.parameters()[1].numpy() == 0).all()

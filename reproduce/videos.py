@@ -1,0 +1,144 @@
+"""Videos of what adaptation does: MAML's policies before, after 1 and after 3 gradient steps, as small GIFs.
+
+Made from the committed weights: `python reproduce/videos.py half_cheetah_direction`. MuJoCo needs something to draw
+with: the environment variable MUJOCO_GL says what (egl, osmesa or glfw).
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+from common import CHECKPOINTS, RESULTS, ROOT, SPECS
+
+from maml_tf.cli import exit_codes
+from maml_tf.config import read_spec
+from maml_tf.errors import UsageError
+from maml_tf.files import written_whole
+
+# Gymnasium's names of the environments.
+NAMES = {
+    "half_cheetah_velocity": "maml_tf/HalfCheetahVelocity-v0",
+    "half_cheetah_direction": "maml_tf/HalfCheetahDirection-v0",
+    "ant_velocity": "maml_tf/AntVelocity-v0",
+    "ant_direction": "maml_tf/AntDirection-v0",
+}
+STEPS = {0: "before adapting", 1: "1 gradient step", 3: "3 gradient steps"}
+WIDTH, HEIGHT = 200, 150
+FRAMES_PER_SECOND = 20
+COLOURS = 48
+
+
+def policies(environment):
+    """(goals [2], {gradient steps: Actor of two tasks}): MAML's, adapted to the smallest and the largest test goal."""
+    path = CHECKPOINTS / f"{environment}_maml" / "seed_1.npz"
+    if not path.exists():
+        target = f"fig5-{environment}".replace("_", "-").replace("half-", "")
+        raise UsageError(f"{os.path.relpath(path, ROOT)} is missing: `make {target}` trains the policy")
+    from maml_tf.experiments.run import build_experiment
+    from maml_tf.training.run_folder import read_weights
+
+    spec = read_spec(SPECS / f"{environment}_maml.yaml")
+    experiment = build_experiment(spec, 1, None)
+    all_goals = experiment.test_goals
+    goals = all_goals[[all_goals.argmin(), all_goals.argmax()]]
+    params = read_weights(path, experiment.model)
+    stages = list(experiment.adaptation(params, spec.evaluation.later_factors[0], goals))
+    unflat = experiment.learner.objective.unflat
+    return goals, {step: experiment.model.actor(unflat(stages[step].params)) for step in STEPS}
+
+
+def film(environment, goal, actor):
+    """One rollout: (frames as a list of uint8 [height, width, 3], its return).
+
+    For a process without TensorFlow: its compiler library and that of Mesa's software renderer crash together.
+    """
+    import gymnasium
+    import numpy as np
+
+    import maml_tf.rl.registration  # noqa: F401 (registers the names)
+
+    env = gymnasium.make(NAMES[environment], render_mode="rgb_array", width=WIDTH, height=HEIGHT)
+    rng = np.random.default_rng(1)
+    observation, _ = env.reset(seed=1, options={"goal": goal})
+    steps_per_frame = max(1, round(env.metadata["render_fps"] / FRAMES_PER_SECOND))
+    frames, total, step, ended = [env.render()], 0.0, 0, False
+    while not ended:
+        action = actor.act(observation[np.newaxis, np.newaxis].astype(np.float32), rng)[0, 0]
+        observation, reward, terminated, truncated, _ = env.step(action)
+        ended = terminated or truncated
+        total, step = total + reward, step + 1
+        if step % steps_per_frame == 0:
+            frames.append(env.render())
+    env.close()
+    return frames, total
+
+
+def films_of_one_goal(environment, goal, actors, index):
+    """{caption: frames} of the policies {gradient steps: Actor} adapted to a goal, theirs being the task `index`."""
+    films = {}
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        for step, caption in STEPS.items():
+            try:
+                frames, total = process.submit(film, environment, goal, actors[step].tasks(index, index + 1)).result()
+            except BrokenProcessPool:
+                raise UsageError(
+                    f"the renderer crashed (MUJOCO_GL={os.environ['MUJOCO_GL']}); try another: egl, osmesa or glfw"
+                ) from None
+            films[f"{caption}: return {total:.0f}"] = frames
+    return films
+
+
+def write_gif(films, path):
+    """Films side by side, each under its caption; a film that ends early stands still.
+
+    Args:
+        films: {caption: frames}.
+        path: where the GIF shall stand.
+    """
+    from PIL import Image, ImageDraw
+
+    pictures = []
+    for index in range(max(map(len, films.values()))):
+        picture = Image.new("RGB", (WIDTH * len(films), HEIGHT))
+        draw = ImageDraw.Draw(picture)
+        for column, (caption, frames) in enumerate(films.items()):
+            picture.paste(Image.fromarray(frames[min(index, len(frames) - 1)]), (column * WIDTH, 0))
+            draw.text((column * WIDTH + 6, 4), caption, fill="white", stroke_width=1, stroke_fill="black")
+        pictures.append(picture.quantize(COLOURS, dither=Image.Dither.NONE))
+    duration = round(1000 / FRAMES_PER_SECOND)
+    with written_whole(path, "wb") as file:
+        pictures[0].save(
+            file, format="GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0, optimize=True
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "environments",
+        nargs="*",
+        metavar="ENVIRONMENT",
+        help=f"{', '.join(NAMES)}; by default all whose weights are there",
+    )
+    arguments = parser.parse_args()
+    for name in arguments.environments:
+        if name not in NAMES:
+            parser.error(f"{name!r} is no environment to film; there are {', '.join(NAMES)}")
+    trained = [name for name in NAMES if (CHECKPOINTS / f"{name}_maml" / "seed_1.npz").exists()]
+    for name in arguments.environments or trained or list(NAMES):
+        goals, actors = policies(name)
+        for index, goal in enumerate(goals):
+            path = RESULTS / "videos" / f"{name}_goal_{goal:.2g}.gif"
+            write_gif(films_of_one_goal(name, goal, actors, index), path)
+            print(f"filmed: {os.path.relpath(path, ROOT)}, {path.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    with exit_codes():
+        sys.exit(main())

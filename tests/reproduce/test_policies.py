@@ -1,0 +1,72 @@
+"""What the reinforcement-learning scripts put together: the paper's curves beside ours, and the ids they answer."""
+
+import argparse
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "reproduce"))
+
+import fig5  # noqa: E402
+import policies  # noqa: E402
+
+from maml_tf.reporting import figures_rl  # noqa: E402
+from maml_tf.reporting.results import Curve, read_results  # noqa: E402
+from maml_tf.reporting.targets import read_targets  # noqa: E402
+
+ARGUMENTS = argparse.Namespace(profile="paper", seeds=None)
+
+
+class Measured:
+    """A result with flat curves of a length."""
+
+    def __init__(self, points, *others):
+        curve = Curve(tuple(range(points)), (1.0,) * points, (0.1,) * points, ((1.0,) * points,))
+        self.curves = {"return": curve} | dict.fromkeys(others, curve)
+
+
+def panel(environment, steps, *others):
+    arms = {arm: Measured(1 if arm == "oracle" else steps + 1, *others) for arm in policies.ARMS}
+    return policies.panel(environment, arms)
+
+
+def test_a_panel_holds_the_papers_curve_of_every_arm():
+    navigation = panel("point_navigation", 4)
+    assert navigation["paper"]["maml"] == {0: -40.407, 1: -11.68, 2: -3.328, 3: -3.23, 4: -3.351}
+    assert navigation["paper"]["oracle"] == {0: -2.288}
+    for environment in fig5.PANELS:
+        paper = panel(environment, 3)["paper"]
+        assert {arm: len(points) for arm, points in paper.items()} == dict.fromkeys(policies.ARMS[:3], 4) | {
+            "oracle": 1
+        }
+
+
+@pytest.mark.parametrize("environment", policies.ENVIRONMENTS)
+def test_the_answered_ids_are_all_that_the_paper_gives(environment):
+    entries = read_targets(ROOT / "reproduce" / "targets.yaml").entries
+    arms = [
+        *policies.ARMS,
+        *(["context_vector"] if environment in ("point_navigation", "half_cheetah_direction") else []),
+    ]
+    ids = policies.answered(environment, ARGUMENTS, arms)
+    for entry in entries:
+        if entry.experiment == policies.ENVIRONMENTS[environment][0] and entry.duplicate_of is None:
+            assert any(entry.id == id_ or (id_.endswith("closed") and entry.id.startswith(id_)) for id_ in ids), (
+                entry.id
+            )
+
+
+def test_the_figures_draw_bands_paper_and_flat_oracle():
+    whole = figures_rl.returns([panel("ant_direction", 3, "return_later_steps_x0.01"), panel("ant_velocity", 3)])
+    direction, velocity = whole.axes
+    assert direction.get_title() == "ant, forward or backward"
+    assert len(direction.collections) == len(velocity.collections) == 4  # bands
+    assert len(direction.lines) == len(velocity.lines) + 1  # the variant of ant direction
+    assert [line.get_xdata()[-1] for line in velocity.lines if len(line.get_xdata())] == [3] * 8  # the oracles too
+
+
+def test_only_committed_results_are_drawn_from():
+    results = read_results(ROOT / "reproduce" / "results")
+    assert {"point_navigation_maml", "point_navigation_oracle"} <= set(results)
