@@ -1,5 +1,7 @@
 """The paper's convolutional classifiers (section 5.2; PROTOCOL 2.3 and 2.6)."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -9,7 +11,31 @@ from maml_tf.models.layers import Conv2D, Dense
 BLOCKS = (1, 2, 3, 4)
 
 
-class OmniglotConv(keras.Model):
+class _FourBlocks(keras.Model):
+    """Four blocks of 3x3 convolution -> batch norm -> ReLU -> `pool`, then `flat` features into a dense layer."""
+
+    takes_task_axis = True
+    stride = 1
+    output_initializer = keras.initializers.GlorotUniform
+
+    def __init__(self, image_shape, ways, filters, dtype):
+        super().__init__(dtype=dtype)
+        self.convolutions = [Conv2D(filters, stride=self.stride, name=f"conv_{i}", dtype=dtype) for i in BLOCKS]
+        self.norms = [BatchNorm(name=f"norm_{i}", dtype=dtype) for i in BLOCKS]
+        self.output_layer = Dense(ways, self.output_initializer(), name="output", dtype=dtype)
+        self(keras.ops.zeros((1, *image_shape), dtype=dtype))
+
+    def features(self, x):
+        """What the output layer sees, [..., features], of images [..., height, width, channels]."""
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = self.pool(tf.nn.relu(norm(convolution(x))))
+        return self.flat(x)
+
+    def call(self, x):
+        return self.output_layer(self.features(x))
+
+
+class OmniglotConv(_FourBlocks):
     """Four blocks of 3x3 convolution with stride 2 -> batch norm -> ReLU, the mean over space, a dense layer.
 
     28 -> 14 -> 7 -> 4 -> 2 pixels a side; the mean over the last 2x2 leaves `filters` features. The dense kernel starts
@@ -22,22 +48,20 @@ class OmniglotConv(keras.Model):
         dtype: "float32", or "float64" for checks.
     """
 
-    takes_task_axis = True
+    stride = 2
+    output_initializer = functools.partial(keras.initializers.RandomNormal, stddev=1.0)
 
     def __init__(self, image_shape, ways, filters=64, dtype="float32"):
-        super().__init__(dtype=dtype)
-        self.convolutions = [Conv2D(filters, stride=2, name=f"conv_{i}", dtype=dtype) for i in BLOCKS]
-        self.norms = [BatchNorm(name=f"norm_{i}", dtype=dtype) for i in BLOCKS]
-        self.output_layer = Dense(ways, keras.initializers.RandomNormal(stddev=1.0), name="output", dtype=dtype)
-        self(keras.ops.zeros((1, *image_shape), dtype=dtype))
+        super().__init__(image_shape, ways, filters, dtype)
 
-    def call(self, x):
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = tf.nn.relu(norm(convolution(x)))
-        return self.output_layer(tf.reduce_mean(x, axis=(-3, -2)))
+    def pool(self, x):
+        return x
+
+    def flat(self, x):
+        return tf.reduce_mean(x, axis=(-3, -2))
 
 
-class MiniImagenetConv(keras.Model):
+class MiniImagenetConv(_FourBlocks):
     """Four blocks of 3x3 convolution -> batch norm -> ReLU -> 2x2 max-pool, flattened into a dense layer.
 
     84 -> 42 -> 21 -> 10 -> 5 pixels a side: 800 features with 32 filters. Glorot-uniform kernels throughout.
@@ -49,23 +73,14 @@ class MiniImagenetConv(keras.Model):
         dtype: "float32", or "float64" for checks.
     """
 
-    takes_task_axis = True
-
     def __init__(self, image_shape, ways, filters=32, dtype="float32"):
-        super().__init__(dtype=dtype)
-        self.convolutions = [Conv2D(filters, name=f"conv_{i}", dtype=dtype) for i in BLOCKS]
-        self.norms = [BatchNorm(name=f"norm_{i}", dtype=dtype) for i in BLOCKS]
-        self.output_layer = Dense(ways, name="output", dtype=dtype)
-        self(keras.ops.zeros((1, *image_shape), dtype=dtype))
+        super().__init__(image_shape, ways, filters, dtype)
 
-    def features(self, x):
-        """What the output layer sees: [..., 25 * filters] for 84x84 images."""
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = _max_pool(tf.nn.relu(norm(convolution(x))))
+    def pool(self, x):
+        return _max_pool(x)
+
+    def flat(self, x):
         return tf.reshape(x, [*x.shape[:-3], x.shape[-3] * x.shape[-2] * x.shape[-1]])
-
-    def call(self, x):
-        return self.output_layer(self.features(x))
 
 
 def _max_pool(x):
