@@ -175,8 +175,10 @@ def _evaluate_snapshots(spec, arguments):
 
 def _export(arguments):
     specs = [spec_from(path, arguments) for path in arguments.specs]
-    from maml_tf.experiments.export import export
+    from maml_tf.experiments.export import check_exportable, export
 
+    for spec in specs:
+        check_exportable(spec)
     for spec, path in zip(specs, arguments.specs, strict=True):
         export(spec, folder=arguments.out, data_folder=arguments.data)
         print(f"{spec.name} ({spec.profile}): written to {arguments.out / spec.name}; on the other machine")

@@ -27,7 +27,7 @@ def test_exit_codes_and_messages(tmp_path):
         (
             ["export-training-loop", SPECS / "sinusoid_multitask_l2_reg.yaml", "--out", tmp_path],
             2,
-            "sinusoid_multitask_l2_reg: the method 'multitask' has no meta-training loop that could be exported",
+            "sinusoid_multitask_l2_reg: sinusoid by multitask has no compiled training loop to export",
         ),
         (["train"], 2, "the following arguments are required: SPEC.yaml"),
     ):

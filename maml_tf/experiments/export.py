@@ -7,6 +7,12 @@ from maml_tf.reporting.results import provenance
 from maml_tf.training.export import export_training_loop
 
 
+def check_exportable(spec):
+    """Raises a UsageError where a spec has no training loop that could be exported."""
+    if spec.experiment == "reinforcement_learning" or spec.method == "multitask":
+        raise UsageError(f"{spec.name}: {spec.experiment} by {spec.method} has no compiled training loop to export")
+
+
 def export(spec, *, folder, data_folder):
     """Writes the package of a spec: all its seeds, at its profile's iterations.
 
@@ -18,17 +24,18 @@ def export(spec, *, folder, data_folder):
     Raises:
         UsageError: the spec has no compiled training loop, or the folder holds a package of it already.
     """
-    if spec.meta is None:
-        raise UsageError(f"{spec.name}: the method {spec.method!r} has no meta-training loop that could be exported")
-    experiments = {seed: build_experiment(spec, seed, data_folder) for seed in spec.seeds}
-    experiment = experiments[spec.seeds[0]]
+    check_exportable(spec)
+    initial_params = {}
+    for seed in spec.seeds:
+        experiment = build_experiment(spec, seed, data_folder)
+        initial_params[seed] = experiment.initial_params
     learner = experiment.learner
     origin = provenance()
     export_training_loop(
         learner.with_tasks_together() if isinstance(learner, MAML) else learner,
         experiment.distribution,
         spec.meta,
-        {seed: each.initial_params for seed, each in experiments.items()},
+        initial_params,
         folder=folder,
         snapshot_every=spec.validation.every if spec.validation else spec.meta.iterations,
         about={

@@ -270,7 +270,7 @@ def as_jax_function(text, results):
                 function.attributes["sym_visibility"] = ir.StringAttr.get("private")
                 types = function.type.results
             context.module_context.module.body.append(function)
-        return func.CallOp(types, ir.FlatSymbolRefAttr.get("training_loop"), operands).results
+        return list(func.CallOp(types, ir.FlatSymbolRefAttr.get("training_loop"), operands).results)
 
     mlir.register_lowering(primitive, lower)
     return primitive.bind

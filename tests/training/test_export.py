@@ -24,7 +24,7 @@ from maml_tf.tasks.episodes import Episodes
 from maml_tf.tasks.sinusoid import SinusoidTasks
 from maml_tf.training import stablehlo_runner as runner
 from maml_tf.training.adam import Adam, TrainingState
-from maml_tf.training.export import encode, export_training_loop
+from maml_tf.training.export import encode, encoding_of, export_training_loop
 from maml_tf.training.loop import compiled_loop
 from maml_tf.training.run_folder import read_weights, weight_names
 
@@ -200,9 +200,8 @@ def test_examples_survive_their_encoding():
         (np.where(rng.random((3, 5, 7, 7, 1)) < 0.5, 255, 0).astype(np.uint8), "bits"),
         (rng.integers(256, size=(3, 5, 7, 7, 3), dtype=np.uint8), "differences"),
     ):
-        packed, name = encode(images)
-        assert name == encoding
-        np.testing.assert_array_equal(runner.decode(packed, name, images.shape), images)
+        assert encoding_of(images) == encoding
+        np.testing.assert_array_equal(runner.decode(encode(images, encoding), encoding, images.shape), images)
 
 
 def test_the_runner_needs_neither_tensorflow_nor_maml_tf():
