@@ -136,7 +136,7 @@ compare: setup  ## everything measured beside the paper's numbers; fails on a mi
 	$(RUN) reproduce/compare.py
 
 test: setup  ## the tests (3 minutes)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto
 
 lint: setup  ## style and formatting (1 second)
 	$(VENV)/bin/ruff check .
