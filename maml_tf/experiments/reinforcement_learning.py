@@ -62,7 +62,11 @@ class ReinforcementLearningExperiment:
         """Trains the policy, or takes the finished training that the run folder holds; returns Saved."""
         if self.spec.meta is None:
             return Saved(TrainingState.start(self.initial_params))
-        sampler = Sampler(self.make_envs, self.spec.meta.batch_size, self.spec.tasks.trajectories)
+        # All goals' trajectories in one batch come from environments side by side, as the test's (see Sampler).
+        together = self.spec.tasks.goal_every == "trajectory"
+        sampler = Sampler(
+            self.make_envs, self.spec.meta.batch_size, self.spec.tasks.trajectories, finished_first=together
+        )
         return train_policy(
             self.learner,
             sampler,
@@ -110,6 +114,6 @@ class ReinforcementLearningExperiment:
         test = self.spec.evaluation
         steps = [test.step_size * (later_factor if step else 1.0) for step in range(test.steps)]
         goals = self.test_goals if goals is None else goals
-        sampler = Sampler(self.make_envs, len(goals), test.trajectories)
+        sampler = Sampler(self.make_envs, len(goals), test.trajectories, finished_first=True)
         rng = np.random.default_rng(seeds.TEST_TASKS)
         return self.learner.adaptation(self.learner.objective.flat(params), sampler, goals, steps, rng)

@@ -96,6 +96,37 @@ def test_the_trajectories_kept_are_those_of_one_long_run(num_tasks, envs_per_tas
             assert not array[task, n:].any()
 
 
+def kept_that_finish_first(lengths, n, budget):
+    """The authors' sampler: n environments in lockstep, until what they have finished holds the budget."""
+    current, elapsed, finished, following = list(range(n)), [0] * n, [], n
+    while sum(lengths[k] for k in finished) < budget:
+        elapsed = [steps + 1 for steps in elapsed]
+        ended = [i for i in range(n) if elapsed[i] == lengths[current[i]]]
+        finished += [current[i] for i in ended]
+        for i in ended:
+            current[i], elapsed[i], following = following, 0, following + 1
+    return sorted(finished)
+
+
+@pytest.mark.parametrize("envs_per_task", [1, 2, 5])
+@pytest.mark.parametrize("num_tasks", [3, 4])
+def test_the_trajectories_that_finish_first_are_kept_as_the_authors_do(num_tasks, envs_per_task):
+    script = np.random.default_rng(envs_per_task).integers(1, HORIZON + 1, (num_tasks, 200))
+    script[0] = HORIZON
+    script[1] = 1
+    make_envs = functools.partial(Scripted, script=script)
+    sampler = Sampler(make_envs, num_tasks, 5, envs_per_task, finished_first=True)
+    samples = sampler.sample(Copycat(), np.arange(num_tasks), seed=0)
+    for task in range(num_tasks):
+        kept = kept_that_finish_first(script[task], envs_per_task, 5 * HORIZON)
+        expected = np.array([(k, step) for k in kept for step in range(script[task][k])])
+        n = len(expected)
+        np.testing.assert_array_equal(samples.mask[task], np.arange(samples.mask.shape[1]) < n)
+        np.testing.assert_array_equal(samples.observations[task, :n, 1:], expected)
+        np.testing.assert_array_equal(samples.steps[task, :n], expected[:, 1])
+        assert samples.num_trajectories[task] == len(kept)
+
+
 def test_full_trajectories_cost_no_step_too_many():
     script = np.full((4, 50), 99)
     sampler = Sampler(functools.partial(Scripted, script=script), 4, 5)
