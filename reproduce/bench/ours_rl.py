@@ -21,7 +21,7 @@ SEED = 1
 def prepare(side, problem, arrays):
     """See side.py."""
     use_cores_for_tasks()
-    spec = read_spec(SPECS / f"{problem['spec']}.yaml")
+    spec = read_spec(SPECS / f"{problem['spec']}.yaml", problem["profile"])
     experiment = ReinforcementLearningExperiment(spec, SEED)
     learner = experiment.learner
     sampler = Sampler(experiment.make_envs, spec.meta.batch_size, spec.tasks.trajectories)

@@ -38,7 +38,12 @@ def write_problem(workload, path, data_folder=None):
         problem, arrays = _sinusoid(spec)
     else:
         problem, arrays = _image_classification(workload, spec, data_folder)
-    problem |= {"workload": workload.name, "spec": workload.spec, "kind": workload.kind}
+    problem |= {
+        "workload": workload.name,
+        "spec": workload.spec,
+        "profile": workload.profile,
+        "kind": workload.kind,
+    }
     with written_whole(path, "wb") as file:
         np.savez(file, problem=json.dumps(problem), **arrays)
     return problem, arrays

@@ -25,6 +25,7 @@ from maml_tf.reporting.results import provenance
 from reproduce.bench.environments import FOLDER, RL_SIDES, ROOT, SIDES, NotInstalledError, python_of
 from reproduce.bench.prepared import read_problem
 from reproduce.bench.processes import SideFailedError, SideProcess
+from reproduce.bench.report import write_report
 from reproduce.bench.sgemm import MULTIPLY_ADDS as SGEMM_MULTIPLY_ADDS
 from reproduce.bench.workloads import GROWTH, GROWTH_BASE, WORKLOADS, growth_workloads, multiply_adds
 
@@ -65,19 +66,18 @@ def main():
 
     if arguments.growth:
         measure_growth(set(available[:1]))
-        return
+        names = []
     for name in names:
         workload = WORKLOADS[name]
         sides = [*workload.sides, *(workload.peers if arguments.peers else ())]
         if arguments.sides is not None:
             sides = [side for side in sides if side == "ours" or side in arguments.sides]
         problem_file = write_problem(workload, arguments.data)
-        measured = {}
         for number in core_counts:
-            measured[str(number)] = measure(
-                workload, problem_file, sides, set(available[:number]), arguments.rounds or workload.rounds
-            )
-        write_result(workload, problem_file, measured, peers=arguments.peers)
+            rounds = arguments.rounds or workload.rounds
+            measured = measure(workload, problem_file, sides, set(available[:number]), rounds)
+            write_result(workload, problem_file, number, measured, peers=arguments.peers)
+    write_report(RESULTS)
 
 
 def measure_growth(core):
@@ -88,7 +88,7 @@ def measure_growth(core):
         entry = measure(workload, problem_file, ["ours"], core, workload.rounds)["sides"]["ours"]
         points[size].append({"value": value, "seconds": entry["seconds"], "cpu_seconds": entry["cpu_seconds"]})
         points[size][-1] |= {key: entry[key] for key in ("imported_bytes", "peak_bytes")}
-    _write(RESULTS / "growth.json", {"base": GROWTH_BASE, "points": points})
+    _write(RESULTS / "growth.json", {"base": GROWTH_BASE, "points": points, **_origin()})
 
 
 def write_problem(workload, data_folder):
@@ -222,25 +222,39 @@ def difference(found, expected):
     return math.sqrt(squares / sum(float(np.square(e.astype(np.float64)).sum()) for e in expected))
 
 
-def write_result(workload, problem_file, measured, peers):
-    """Writes `<workload>.json`, or `<workload>_peers.json` for a run with the peers."""
+def write_result(workload, problem_file, number, measured, peers):
+    """Writes `<workload>.json`, or `<workload>_peers.json` for a run with the peers.
+
+    What another number of cores gave on the same problem stays.
+
+    Args:
+        workload: a Workload.
+        problem_file: its problem.
+        number: of cores.
+        measured: what `measure` returned.
+        peers: whether the peers took part.
+    """
     problem, _ = read_problem(problem_file)
-    name = workload.name + ("_peers" if peers else "")
-    _write(RESULTS / f"{name}.json", {"problem": problem, "cores": measured})
-    for number, result in measured.items():
-        for side, ratio in result["ratios"].items():
-            low, high = ratio["quartiles"]
-            print(f"{workload.name}, {number} cores: {side} / ours {ratio['of_medians']:.3g} ({low:.3g} to {high:.3g})")
-        if "peak" in result:
-            print(f"{workload.name}, {number} cores: {result['peak']['share']:.0%} of the matrix-product peak")
+    path = RESULTS / f"{workload.name}{'_peers' if peers else ''}.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    others = before["cores"] if before.get("problem") == problem else {}
+    _write(path, {"problem": problem, "cores": others | {str(number): measured | _origin()}})
+    for side, ratio in measured["ratios"].items():
+        low, high = ratio["quartiles"]
+        print(f"{workload.name}, {number} cores: {side} / ours {ratio['of_medians']:.3g} ({low:.3g} to {high:.3g})")
+    if "peak" in measured:
+        print(f"{workload.name}, {number} cores: {measured['peak']['share']:.0%} of the matrix-product peak")
 
 
-def _write(path, content):
-    """Writes measurements with where they come from."""
-    content |= provenance() | {
+def _origin():
+    """Where a measurement comes from."""
+    return provenance() | {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "command": shlex.join(["python", "-m", "reproduce.bench.run", *sys.argv[1:]]),
     }
+
+
+def _write(path, content):
     with written_whole(path) as file:
         json.dump(content, file, indent=1, allow_nan=False)
         file.write("\n")

@@ -26,6 +26,7 @@ class Workload:
         sides: who takes part in `make bench`.
         peers: who does besides in `make bench-peers`.
         rounds: turns that every side gets.
+        profile: of the spec.
         tasks, shots, steps, image_side: in place of the spec's, for the growth of time and memory and for tests.
     """
 
@@ -35,12 +36,14 @@ class Workload:
     sides: tuple[str, ...] = ("ours", "authors_way")
     peers: tuple[str, ...] = ()
     rounds: int = 7
+    profile: str = "paper"
     tasks: int | None = None
     shots: int | None = None
     steps: int | None = None
     image_side: int | None = None
 
 
+# JAX takes part in one of mini-ImageNet's workloads only: it compiles each for minutes.
 SUPERVISED_PEERS = ("jax_vmap", "jax_map", "torch_vmap", "torch_loop")
 SAMPLING_SIDES = ("ours", "physics_only", "async_vector_env")
 WORKLOADS = {
@@ -98,7 +101,7 @@ def growth_workloads():
 
 def spec_of(workload):
     """The workload's ExperimentSpec, with the sizes that the workload gives in place of the spec's."""
-    spec = read_spec(SPECS / f"{workload.spec}.yaml")
+    spec = read_spec(SPECS / f"{workload.spec}.yaml", workload.profile)
     if workload.tasks is not None:
         spec = dataclasses.replace(spec, meta=dataclasses.replace(spec.meta, batch_size=workload.tasks))
     if workload.shots is not None:
