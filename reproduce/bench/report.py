@@ -68,9 +68,11 @@ How to read it: `12 (10-14)` says that the other side takes 12 times as long as 
 that half of the turns' own ratios lie between 10 and 14; in brackets the same of the processor time that the processes
 used, which other work on the machine disturbs less. The share is the multiply-adds that one meta-gradient needs at
 least (`multiply_adds` in `reproduce/bench/workloads.py`) per second, over those of a large float32 matrix product
-measured in the same turns. Sampling: the second column is Gymnasium's AsyncVectorEnv, the fourth the physics alone as
-a share of our sampling, per time step; AsyncVectorEnv's processor time and memory are its parent process's only.
-Start-up is from the start of the process to the end of the first repetition: imports, tracing and compilation included.
+measured in the same turns; on one core by processor time. Sampling: the second column is Gymnasium's AsyncVectorEnv,
+the fourth the physics alone as a share of our sampling, per time step; AsyncVectorEnv's processor time and memory are
+its parent process's only. Start-up is from the start of the process to the end of the first repetition: imports,
+tracing and compilation included. The load is the machine's average at the start and the end: where it exceeds the
+number of cores, other work took most of the time and disturbed the caches, and only the ratios mean something.
 """
 
 
@@ -114,7 +116,8 @@ def _summary_cells(name, cores, latest, with_peers):
     if "physics_only" in ratios:
         reached = ratios["physics_only"]["of_medians"]
     elif "peak" in latest:
-        reached = latest["peak"]["share"]
+        # On one core processor time is the time that a process would take if it had the core for itself.
+        reached = latest["peak"]["share_of_cpu_time" if cores == 1 else "share"]
     load = latest["load_average"]
     return (
         name.replace("_", " "),
@@ -159,8 +162,8 @@ def details(measured):
                 f"### {name.replace('_', ' ')}, {cores} {'core' if cores == 1 else 'cores'}"
                 f"{', with the peers' if peers else ''}",
                 "",
-                "| side | median | quartiles | processor time | start-up | peak memory | beyond imports | differs |",
-                "|---|---|---|---|---|---|---|---|",
+                "| side | median | quartiles | processor time | start-up | of the processor | peak memory | beyond imports | differs |",
+                "|---|---|---|---|---|---|---|---|---|",
             ]
             lines += [f"| {side.replace('_', ' ')} | {_side(entry)} |" for side, entry in run["sides"].items()]
             parts.append("\n".join([*lines, "", _origin(run)]))
@@ -169,15 +172,16 @@ def details(measured):
 
 def _side(entry):
     if "failed" in entry:
-        return f"{entry['failed']} |||||| "
+        return f"{entry['failed']} ||||||| "
     low, high = (value / entry["units"] for value in np.quantile(entry["seconds"], [0.25, 0.75]))
-    difference = entry.get("difference")
+    difference, start_up = entry.get("difference"), entry.get("start_up_cpu_seconds")
     return " | ".join(
         (
             _seconds(_median(entry)),
             f"{_seconds(low)} - {_seconds(high)}",
             _seconds(statistics.median(entry["cpu_seconds"]) / entry["units"]),
             f"{entry['start_up_seconds']:.1f} s",
+            "—" if start_up is None else f"{start_up:.1f} s",
             f"{entry['peak_bytes'] / 1e6:.0f} MB",
             f"{(entry['peak_bytes'] - entry['imported_bytes']) / 1e6:.0f} MB",
             "—" if difference is None else f"{difference:.1g}",

@@ -197,8 +197,13 @@ def _started(stack, problem, problem_file, side, cores):
     stack.callback(process.close)
     values = FOLDER / "values" / f"{problem['workload']}-{side}.npz"
     values.parent.mkdir(parents=True, exist_ok=True)
-    process.ask(1, save=values, limit=START_LIMIT)
-    entry = {"start_up_seconds": process.seconds_since_start(), "seconds": [], "cpu_seconds": []}
+    answer = process.ask(1, save=values, limit=START_LIMIT)
+    entry = {
+        "start_up_seconds": process.seconds_since_start(),
+        "start_up_cpu_seconds": answer["cpu_seconds_so_far"],
+        "seconds": [],
+        "cpu_seconds": [],
+    }
     expected = read_values(values.with_name(f"{problem['workload']}-ours.npz"))
     if expected and side not in ("ours", "sgemm"):
         entry["difference"] = difference(read_values(values), expected)

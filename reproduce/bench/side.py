@@ -41,6 +41,7 @@ def main():
         answer = {
             "seconds": seconds / request["repetitions"],
             "cpu_seconds": cpu / request["repetitions"],
+            "cpu_seconds_so_far": time.process_time(),
             "units": prepared.units(result),
             "imported_bytes": imported,
             "peak_bytes": peak_memory(),
