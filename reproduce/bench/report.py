@@ -28,6 +28,19 @@ NOT_PEERS = ("ours", "ours_one_by_one", "ours_recomputing", "authors_way", "asyn
 AXES = {"tasks": "tasks", "shots": "shots K", "steps": "inner steps", "image_side": "image side in pixels"}
 
 
+DETAILS = (
+    "side",
+    "median",
+    "quartiles",
+    "processor time",
+    "start-up",
+    "its processor time",
+    "peak memory",
+    "of it after the imports",
+    "difference to ours",
+)
+
+
 def write_report(folder):
     """Writes the report of a folder of measurements.
 
@@ -162,8 +175,8 @@ def details(measured):
                 f"### {name.replace('_', ' ')}, {cores} {'core' if cores == 1 else 'cores'}"
                 f"{', with the peers' if peers else ''}",
                 "",
-                "| side | median | quartiles | processor time | start-up | of the processor | peak memory | beyond imports | differs |",
-                "|---|---|---|---|---|---|---|---|---|",
+                "| " + " | ".join(DETAILS) + " |",
+                "|---" * len(DETAILS) + "|",
             ]
             lines += [f"| {side.replace('_', ' ')} | {_side(entry)} |" for side, entry in run["sides"].items()]
             parts.append("\n".join([*lines, "", _origin(run)]))
@@ -172,7 +185,7 @@ def details(measured):
 
 def _side(entry):
     if "failed" in entry:
-        return f"{entry['failed']} ||||||| "
+        return entry["failed"] + " |" * (len(DETAILS) - 2)
     low, high = (value / entry["units"] for value in np.quantile(entry["seconds"], [0.25, 0.75]))
     difference, start_up = entry.get("difference"), entry.get("start_up_cpu_seconds")
     return " | ".join(
