@@ -79,8 +79,8 @@ must not exceed 1e-3).
 READING = """
 How to read it: `12 (10-14)` says that the other side takes 12 times as long as ours, as the ratio of the medians, and
 that half of the turns' own ratios lie between 10 and 14; in brackets the same of the processor time that the processes
-used, which other work on the machine disturbs less. The share is the multiply-adds that one meta-gradient needs at
-least (`multiply_adds` in `reproduce/bench/workloads.py`) per second, over those of a large float32 matrix product
+used, which other work on the machine disturbs less. The share is the multiply-adds that one exact meta-gradient needs
+(`multiply_adds` in `reproduce/bench/workloads.py`) per second, over those of a large float32 matrix product
 measured in the same turns; on one core by processor time. Sampling: the second column is Gymnasium's AsyncVectorEnv,
 the fourth the physics alone as a share of our sampling, per time step; AsyncVectorEnv's processor time and memory are
 its parent process's only. Start-up is from the start of the process to the end of the first repetition: imports,

@@ -124,8 +124,8 @@ def measure(workload, problem_file, sides, cores, rounds):
         for side in [*sides, *(["sgemm"] if multiply_adds(problem) else [])]:
             print(f"{workload.name}, {len(cores)} cores: {side}", end="", flush=True)
             try:
-                running[side], entries[side] = _started(stack, problem, problem_file, side, cores)
-                print(f": {entries[side]['repetition_seconds']:.4g} s", flush=True)
+                running[side], entries[side], seconds = _started(stack, problem, problem_file, side, cores)
+                print(f": {seconds:.4g} s", flush=True)
             except (NotInstalledError, SideFailedError) as error:
                 if side == "ours":
                     raise
@@ -141,8 +141,6 @@ def measure(workload, problem_file, sides, cores, rounds):
                 entry["cpu_seconds"].append(answer["cpu_seconds"])
                 entry |= {key: answer[key] for key in ("units", "imported_bytes", "peak_bytes", "versions")}
     load.append(os.getloadavg()[0])
-    for entry in entries.values():
-        entry.pop("repetition_seconds", None)
     return {"rounds": rounds, "load_average": load, "sides": entries} | compared(problem, entries)
 
 
@@ -190,7 +188,7 @@ def compared(problem, sides):
 
 
 def _started(stack, problem, problem_file, side, cores):
-    """A side's process after its first result, which agrees with ours, and its entry so far."""
+    """A side's process after its first result, which agrees with ours, its entry so far, a repetition's seconds."""
     where = (RL_SIDES if "environment" in problem else SIDES)[side]
     log = FOLDER / "logs" / f"{problem['workload']}-{side}.txt"
     process = SideProcess(python_of(where.environment), where.module, side, problem_file, cores, log)
@@ -210,9 +208,11 @@ def _started(stack, problem, problem_file, side, cores):
         if not entry["difference"] <= TOLERANCE:  # nor where it is not a number
             process.close()
             raise SideFailedError(f"its result differs from ours by {entry['difference']:.2g}; {TOLERANCE} is allowed")
-    entry["repetition_seconds"] = process.ask(1)["seconds"]
-    entry["repetitions"] = max(1, min(5000, math.ceil(TURN_SECONDS / entry["repetition_seconds"])))
-    return process, entry
+    entry["repetitions"], seconds = 1, process.ask(1)["seconds"]
+    if seconds < TURN_SECONDS:  # once more with many, among which the cost of one request is nothing
+        seconds = process.ask(math.ceil(TURN_SECONDS / seconds))["seconds"]
+        entry["repetitions"] = math.ceil(TURN_SECONDS / seconds)
+    return process, entry, seconds
 
 
 def read_values(path):

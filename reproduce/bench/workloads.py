@@ -140,7 +140,7 @@ def layer_products(problem):
 
 
 def multiply_adds(problem):
-    """The multiply-adds in convolutions and matrix products of one meta-gradient: the least that it can be done with.
+    """The multiply-adds in convolutions and matrix products of one exact meta-gradient, nothing computed twice.
 
     For each layer y = W x. An inner step takes y, dW and dx: 3 products as large as the forward one. Differentiating
     through the step (second order) takes two for each of them, one for each factor: 6 more. The query pass takes 3.
