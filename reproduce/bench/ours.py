@@ -1,0 +1,94 @@
+"""Our side: the library as it runs."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.evaluation.per_step import Evaluation
+from maml_tf.meta.losses import accuracy, cross_entropy_over_shots, mean_squared_error
+from maml_tf.meta.maml import MAML
+from maml_tf.meta.placement import placement_for, use_cores_for_tasks
+from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
+from maml_tf.models.mlp import MLP
+from maml_tf.tasks.base import TaskBatch, TaskDistribution
+from maml_tf.tasks.sinusoid import SinusoidTasks
+from maml_tf.training.adam import Adam, TrainingState
+from maml_tf.training.loop import compiled_loop
+from reproduce.bench.prepared import Prepared, batch_of, repeated, versions_of, weights_of
+
+# The library's two ways to need less memory: one task after the other, and inner steps recomputed besides.
+SIDES = {
+    "ours": {},
+    "ours_one_by_one": {"tasks_per_chunk": 1},
+    "ours_recomputing": {"tasks_per_chunk": 1, "recompute": True},
+}
+
+
+class FixedTasks(TaskDistribution):
+    """The tasks of a problem, whatever the seed."""
+
+    def __init__(self, batch):
+        self.batch = batch
+
+    def sample(self, seed, num_tasks):
+        return self.batch.tasks(0, num_tasks)
+
+
+def prepare(side, problem, arrays):
+    """See side.py."""
+    use_cores_for_tasks()
+    model = _model(problem)
+    placement = placement_for(model)
+    learner = MAML(
+        model,
+        cross_entropy_over_shots(problem["shots"]) if "shots" in problem else mean_squared_error,
+        problem["step_size"],
+        problem["steps"],
+        first_order=problem["first_order"],
+        together=placement.together,
+        **SIDES[side],
+    )
+    params = [tf.constant(weights) for weights in weights_of(problem, arrays).values()]
+    batch = TaskBatch(*map(tf.constant, batch_of(arrays)))
+    if problem["kind"] == "training":
+        tasks = SinusoidTasks(problem["support"], problem["queries"])
+        loop = compiled_loop(
+            learner,
+            tasks,
+            Adam(problem["learning_rate"]),
+            batch_size=problem["tasks"],
+            seed=(1, 0),
+            jit_compile=placement.jit_compile,
+        )
+        return Prepared(lambda n: loop(TrainingState.start(params), tf.constant(n))[1].numpy())
+    if problem["kind"] == "evaluation":
+        evaluation = Evaluation(
+            learner,
+            FixedTasks(batch),
+            accuracy,
+            num_steps=problem["steps"],
+            block=problem["tasks"],
+            jit_compile=placement.jit_compile,
+        )
+        return Prepared(
+            repeated(lambda: evaluation(params, seed=(0, 0), num_tasks=problem["tasks"])), lambda scores: [scores]
+        )
+    meta_gradient = tf.function(learner.meta_gradient, jit_compile=placement.jit_compile, autograph=False)
+    return Prepared(
+        repeated(lambda: meta_gradient(params, batch)[1]), lambda gradients: [np.asarray(g) for g in gradients]
+    )
+
+
+def versions():
+    """Of what this side runs on."""
+    return versions_of("tensorflow", "keras", "numpy")
+
+
+def _model(problem):
+    if problem["network"] == "mlp":
+        return MLP(problem["input_shape"][-1], problem["hidden"], problem["outputs"])
+    network = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[problem["network"]]
+    return network(problem["input_shape"], problem["outputs"], problem["filters"])

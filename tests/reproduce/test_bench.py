@@ -1,0 +1,196 @@
+"""The benchmark's sides do the same arithmetic, its counts are right, and its report says what was measured.
+
+Nothing here measures time.
+"""
+
+import dataclasses
+import importlib
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from maml_tf.errors import UsageError
+from reproduce.bench import prepared, problems, processes, report, run, workloads
+
+# Small versions of the supervised workloads. Odd image sides, so that paddings and cut-off pooling edges count.
+TINY = {
+    "sinusoid": {"tasks": 3},
+    "omniglot_5way_1shot": {"tasks": 2, "image_side": 13},
+    "omniglot_20way_1shot": {"tasks": 1, "image_side": 13, "steps": 2},
+    "miniimagenet_1shot": {"tasks": 2, "image_side": 17, "steps": 2},
+    "miniimagenet_1shot_first_order": {"tasks": 2, "image_side": 17, "steps": 2},
+}
+PEERS = [("authors_way", "authors_way"), ("peers_jax", "jax_vmap"), ("peers_jax", "jax_map")]
+PEERS += [("peers_torch", "torch_vmap"), ("peers_torch", "torch_loop"), ("peers_torch", "torchopt")]
+
+
+@pytest.fixture(scope="module", params=TINY)
+def problem(request, tmp_path_factory):
+    """(problem, arrays, the meta-gradient by ours) of a small version of a workload."""
+    workload = dataclasses.replace(workloads.WORKLOADS[request.param], **TINY[request.param])
+    path = tmp_path_factory.mktemp("bench") / "problem.npz"
+    problems.write_problem(workload, path)
+    described = prepared.read_problem(path)
+    return *described, values_of("ours", "ours", *described)
+
+
+def values_of(module, side, problem, arrays):
+    side_module = importlib.import_module(f"reproduce.bench.{module}")
+    ready = side_module.prepare(side, problem, arrays)
+    return ready.values(ready.run(2))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def threads_stay():
+    """TensorFlow's threads are set once a process, and other tests run in this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reproduce.bench.ours.use_cores_for_tasks", lambda: None)
+        yield
+
+
+@pytest.mark.parametrize(("module", "side"), PEERS, ids=[side for _, side in PEERS])
+def test_every_side_gives_our_meta_gradient(problem, module, side):
+    described, arrays, expected = problem
+    pytest.importorskip({"peers_jax": "jax", "peers_torch": "torch"}.get(module, "numpy"))
+    if side == "torchopt":
+        pytest.importorskip("torchopt")
+        if described["network"] != "mlp":
+            pytest.skip("takes part in the sinusoid only")
+    assert run.difference(values_of(module, side, described, arrays), expected) <= run.TOLERANCE
+
+
+def test_another_meta_gradient_is_beyond_the_tolerance(problem):
+    described, arrays, expected = problem
+    other = described | {"first_order": not described["first_order"]}
+    assert run.difference(values_of("authors_way", "authors_way", other, arrays), expected) > 10 * run.TOLERANCE
+
+
+@pytest.mark.parametrize("side", ["ours_one_by_one", "ours_recomputing"])
+def test_needing_less_memory_changes_no_number(problem, side):
+    described, arrays, expected = problem
+    assert run.difference(values_of("ours", side, described, arrays), expected) <= 1e-5
+
+
+def test_both_sides_score_the_evaluated_tasks_alike(tmp_path, monkeypatch):
+    monkeypatch.setattr(problems, "EVALUATED_TASKS", 2)
+    workload = dataclasses.replace(workloads.WORKLOADS["miniimagenet_evaluation"], image_side=17)
+    problem, arrays = problems.write_problem(workload, tmp_path / "problem.npz")
+    ours, authors = (values_of(side, side, problem, arrays)[0] for side in ("ours", "authors_way"))
+    assert ours.shape == (2, problem["steps"] + 1)
+    np.testing.assert_allclose(ours, authors)
+
+
+@pytest.mark.parametrize("module", ["ours", "authors_way", "peers_jax"])
+def test_a_training_runs(tmp_path, module):
+    pytest.importorskip("jax" if module == "peers_jax" else "numpy")
+    workload = dataclasses.replace(workloads.WORKLOADS["sinusoid_training"], tasks=2)
+    described = problems.write_problem(workload, tmp_path / "problem.npz")
+    importlib.import_module(f"reproduce.bench.{module}").prepare("jax_vmap", *described).run(2)
+
+
+def test_the_physics_alone_takes_as_many_steps_as_the_sampling(tmp_path, monkeypatch):
+    monkeypatch.setattr("reproduce.bench.ours_rl.use_cores_for_tasks", lambda: None)
+    workload = dataclasses.replace(workloads.WORKLOADS["ant_sampling"], profile="smoke")
+    described = problems.write_problem(workload, tmp_path / "problem.npz")
+    ours_rl = importlib.import_module("reproduce.bench.ours_rl")
+    steps = []
+    for side in ("ours", "physics_only"):
+        ready = ours_rl.prepare(side, *described)
+        steps.append(ready.units(ready.run(2)))
+    assert steps[0] == steps[1] > 0
+
+
+def test_the_problem_takes_its_constants_from_the_spec(problem):
+    described, arrays, _ = problem
+    workload = workloads.WORKLOADS[described["workload"]]
+    spec = workloads.spec_of(workload)
+    assert described["step_size"] == spec.inner.step_size
+    assert described["first_order"] == spec.inner.first_order
+    assert len(prepared.weights_of(described, arrays)) == len(described["adaptable"])
+    assert prepared.batch_of(arrays)[0].shape[:2] == (described["tasks"], described["support"])
+
+
+MLP = {"kind": "meta_gradient", "network": "mlp", "input_shape": [1], "hidden": [40, 40], "outputs": 1}
+
+
+def test_multiply_adds_of_known_cases():
+    assert workloads.layer_products(MLP) == [40, 1600, 40]
+    sizes = {"tasks": 25, "support": 10, "queries": 10, "steps": 1}
+    # Layer 1: 2 + 2 products a support point, 2 a query point; the others 3 + 6 and 3.
+    assert workloads.multiply_adds(MLP | sizes | {"first_order": False}) == 25 * 10 * (40 * 6 + 1640 * 12)
+    assert workloads.multiply_adds(MLP | sizes | {"first_order": True}) == 25 * 10 * (40 * 4 + 1640 * 6)
+    assert workloads.multiply_adds(MLP | sizes | {"kind": "evaluation"}) is None
+    omniglot = {"network": "omniglot_conv", "input_shape": [28, 28, 1], "filters": 64, "outputs": 5}
+    pixels = [14 * 14, 7 * 7, 4 * 4, 2 * 2]
+    expected = [pixels[0] * 9 * 64, *(n * 9 * 64 * 64 for n in pixels[1:]), 64 * 5]
+    assert workloads.layer_products(omniglot) == expected
+    mini_imagenet = {"network": "mini_imagenet_conv", "input_shape": [84, 84, 3], "filters": 32, "outputs": 5}
+    pixels = [84 * 84, 42 * 42, 21 * 21, 10 * 10]
+    expected = [pixels[0] * 9 * 3 * 32, *(n * 9 * 32 * 32 for n in pixels[1:]), 800 * 5]
+    assert workloads.layer_products(mini_imagenet) == expected
+
+
+def entry(seconds, units=1, **more):
+    known = {"units": units, "start_up_seconds": 5.0, "imported_bytes": 3 * 10**8, "peak_bytes": 5 * 10**8}
+    return known | {"seconds": seconds, "cpu_seconds": seconds, "repetitions": 1, "versions": {"numpy": "2"}} | more
+
+
+def measurement(sides, problem):
+    origin = {"date": "2020-01-01 00:00 UTC", "command": "c", "git_commit": "abc", "hardware": "h"}
+    return {"rounds": 3, "load_average": [0.1, 0.2], "sides": sides} | run.compared(problem, sides) | origin
+
+
+def test_the_report_says_what_was_measured_and_whether_the_targets_are_reached(tmp_path):
+    problem = MLP | {"tasks": 25, "support": 10, "queries": 10, "steps": 1, "first_order": False}
+    sides = {
+        "ours": entry([1.0, 2.0, 3.0]),
+        "authors_way": entry([20.0, 24.0, 66.0], difference=2e-7),
+        "jax_vmap": entry([2.0, 2.0, 6.0]),
+        "jax_map": entry([8.0]),
+        "torchopt": {"failed": "not installed: no wheel"},
+        "sgemm": entry([0.1, 0.1, 0.1]),
+    }
+    measured = measurement(sides, problem)
+    assert measured["ratios"]["authors_way"]["of_medians"] == 12
+    assert measured["ratios"]["authors_way"]["quartiles"] == [16, 21]
+    assert measured["peak"]["share"] == pytest.approx(measured["peak"]["multiply_adds"] / 2 / (1536**3 / 0.1))
+    written = {"problem": problem, "cores": {"1": measured}}
+    (tmp_path / "sinusoid_peers.json").write_text(json.dumps(written))
+    steps = {"ours": entry([1.0], units=100), "physics_only": entry([0.8], units=100)}
+    steps["async_vector_env"] = entry([1.0], units=10)
+    written = {"problem": {}, "cores": {"2": measurement(steps, {"kind": "sampling"})}}
+    (tmp_path / "ant_sampling.json").write_text(json.dumps(written))
+    points = [{"value": n, "seconds": [n], "cpu_seconds": [n], "imported_bytes": 0, "peak_bytes": n} for n in (1, 2)]
+    growth = {"points": dict.fromkeys(workloads.GROWTH, points)}
+    (tmp_path / "growth.json").write_text(json.dumps(growth | measurement({}, {"kind": "sampling"})))
+
+    report.write_report(tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert "| sinusoid | 1 | 2 s | 12 (16-21) [12], >= 10 **reached** | jax vmap: 1 (" in text
+    assert ">= 1.5 **not reached**" in text
+    assert "| ant sampling | 2 | 10 ms | 10 (10-10) [10], >= 10 **reached** | — | 80%, >= 90% **not reached** |" in text
+    assert "| torchopt | not installed: no wheel" in text
+    assert (tmp_path / "growth.png").stat().st_size > 0
+
+
+def test_wrong_use_is_named(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="no measurements"):
+        report.write_report(tmp_path)
+    (tmp_path / "sinusoid.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"sinusoid\.json: no measurement: KeyError"):
+        report.write_report(tmp_path)
+    monkeypatch.setattr("sys.argv", ["run", "sinusoids"])
+    with pytest.raises(UsageError, match="'sinusoids': allowed are sinusoid, "):
+        run.main()
+
+
+def test_a_side_that_fails_says_why(tmp_path):
+    cores, problem = processes.os.sched_getaffinity(0), tmp_path / "missing.npz"
+    side = processes.SideProcess(sys.executable, "sgemm", "sgemm", problem, cores, tmp_path / "log.txt")
+    try:
+        with pytest.raises(processes.SideFailedError, match=r"FileNotFoundError.*missing\.npz"):
+            side.ask(1)
+    finally:
+        side.close()
