@@ -20,7 +20,7 @@ SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
 	fig4 table4 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
-	fig5-ant-direction table5 videos export table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
+	fig5-ant-direction table5 videos export bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
 	ablations-miniimagenet first-order-gain sinusoid-variants $(SINUSOID_ARMS) clean
 
 help:  ## this list
@@ -128,6 +128,15 @@ videos: setup  ## adapted policies as small GIFs, from their weights (1 minute; 
 export: setup  ## all cells of Tables 1 and 3 as packages for a machine with a GPU and JAX (10 minutes; reproduce/GPU.md)
 	$(RUN) -m maml_tf export-training-loop $(wildcard reproduce/specs/omniglot_*.yaml reproduce/specs/miniimagenet_*.yaml) \
 		--out runs/packages --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS))
+
+bench: setup  ## speed beside the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)
+	$(RUN) -m reproduce.bench.run
+
+bench-growth: setup  ## how time and peak memory grow with tasks, shots, inner steps and image size (30 minutes)
+	$(RUN) -m reproduce.bench.run --growth
+
+bench-peers: setup  ## the same beside JAX, PyTorch, torchopt and envpool, each installed in a folder of its own (2 hours)
+	$(RUN) -m reproduce.bench.run --peers
 
 data: setup  ## Omniglot, and mini-ImageNet where its images are at hand, prepared (1 minute; MIRROR=folder)
 	$(RUN) data/prepare.py $(if $(MIRROR),--mirror $(MIRROR))
