@@ -20,7 +20,7 @@ SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
 	fig4 table4 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
-	fig5-ant-direction table5 videos export bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
+	fig5-ant-direction table5 videos export snapshots bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
 	ablations-miniimagenet first-order-gain sinusoid-variants $(SINUSOID_ARMS) clean
 
 help:  ## this list
@@ -125,9 +125,16 @@ table5: setup  ## Table 5: the context vector on half-cheetah, forward or backwa
 videos: setup  ## adapted policies as small GIFs, from their weights (1 minute; needs EGL or OSMesa)
 	$(RUN) reproduce/videos.py
 
-export: setup  ## all cells of Tables 1 and 3 as packages for a machine with a GPU and JAX (10 minutes; reproduce/GPU.md)
-	$(RUN) -m maml_tf export-training-loop $(wildcard reproduce/specs/omniglot_*.yaml reproduce/specs/miniimagenet_*.yaml) \
-		--out runs/packages --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS))
+# Each in a process of its own, which gives the memory of its data set back.
+export: setup  ## all cells of Tables 1 and 3 as packages for a machine with a GPU and JAX (20 minutes; reproduce/GPU.md)
+	for spec in $(wildcard reproduce/specs/omniglot_*.yaml reproduce/specs/miniimagenet_*.yaml); do \
+		$(RUN) -m maml_tf export-training-loop $$spec --out runs/packages --profile $(PROFILE) \
+			$(if $(SEEDS),--seeds $(SEEDS)) || exit; \
+	done
+
+snapshots: setup  ## what those packages trained, brought back to runs/snapshots: validated, tested, compared (SPEC=name)
+	$(RUN) -m maml_tf evaluate reproduce/specs/$(SPEC).yaml --snapshots runs/snapshots --profile $(PROFILE) \
+		--results reproduce/results --weights reproduce/checkpoints
 
 bench: setup  ## speed beside the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)
 	$(RUN) -m reproduce.bench.run
