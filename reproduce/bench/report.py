@@ -179,7 +179,8 @@ def details(measured):
                 "|---" * len(DETAILS) + "|",
             ]
             lines += [f"| {side.replace('_', ' ')} | {_side(entry)} |" for side, entry in run["sides"].items()]
-            parts.append("\n".join([*lines, "", _origin(run)]))
+            data = run["problem"].get("data")
+            parts.append("\n".join([*lines, "", _origin(run) + (f" Data: {data}." if data else "")]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -215,8 +216,8 @@ def _origin(run):
     versions = {}
     for entry in run.get("sides", {}).values():
         versions |= entry.get("versions", {})
-    packages = ", ".join(f"{package} {version}" for package, version in sorted(versions.items()))
-    return f"`{run['command']}`, {run['date']}, commit {run['git_commit'][:10]}, {run['hardware']}. {packages}".rstrip()
+    packages = "".join(f", {package} {version}" for package, version in sorted(versions.items()))
+    return f"`{run['command']}`, {run['date']}, commit {run['git_commit'][:10]}, {run['hardware']}{packages}."
 
 
 def draw_growth(growth, path):

@@ -80,7 +80,7 @@ def test_needing_less_memory_changes_no_number(problem, side):
 
 def test_both_sides_score_the_evaluated_tasks_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(problems, "EVALUATED_TASKS", 2)
-    workload = dataclasses.replace(workloads.WORKLOADS["miniimagenet_evaluation"], image_side=17)
+    workload = dataclasses.replace(workloads.WORKLOADS["miniimagenet_evaluation"], image_side=17, steps=2)
     problem, arrays = problems.write_problem(workload, tmp_path / "problem.npz")
     ours, authors = (values_of(side, side, problem, arrays)[0] for side in ("ours", "authors_way"))
     assert ours.shape == (2, problem["steps"] + 1)
@@ -186,6 +186,9 @@ def test_wrong_use_is_named(tmp_path, monkeypatch):
     (tmp_path / "sinusoid.json").write_text("{}")
     with pytest.raises(UsageError, match=r"sinusoid\.json: no measurement: KeyError"):
         report.write_report(tmp_path)
+    monkeypatch.setattr("sys.argv", ["run", "--sides", "theirs"])
+    with pytest.raises(UsageError, match="theirs: allowed are ours, "):
+        run.main()
     monkeypatch.setattr("sys.argv", ["run", "sinusoids"])
     with pytest.raises(UsageError, match="'sinusoids': allowed are sinusoid, "):
         run.main()
