@@ -1,6 +1,6 @@
 """The problem of a workload as one .npz that every side reads, in whatever environment: weights, tasks, constants.
 
-python -m reproduce.bench.problems WORKLOAD FILE.npz
+python -m reproduce.bench.problems WORKLOAD FILE.npz [DATA_FOLDER]
 """
 
 import dataclasses
@@ -89,7 +89,7 @@ def _image_classification(workload, spec, data_folder):
     evaluation = workload.kind == "evaluation"
     if evaluation:
         changed = dataclasses.replace(spec.meta, batch_size=EVALUATED_TASKS)
-        steps = dataclasses.replace(spec.inner, train_steps=spec.evaluation.steps)
+        steps = dataclasses.replace(spec.inner, train_steps=workload.steps or spec.evaluation.steps)
         spec = dataclasses.replace(spec, meta=changed, inner=steps)
     tasks, shape = spec.tasks, image_shape(workload, spec)
     queries = tasks.test_queries if evaluation else tasks.train_queries
@@ -150,4 +150,4 @@ def _described(spec, model, batch):
 
 if __name__ == "__main__":
     named = WORKLOADS | {workload.name: workload for workload in growth_workloads().values()}
-    write_problem(named[sys.argv[1]], sys.argv[2], sys.argv[3])
+    write_problem(named[sys.argv[1]], *sys.argv[2:])

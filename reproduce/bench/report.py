@@ -125,6 +125,8 @@ def _summary_cells(name, cores, latest, with_peers):
     peers = (with_peers or {"ratios": {}})["ratios"]
     peers = {side: ratio for side, ratio in peers.items() if side not in NOT_PEERS}
     fastest = min(peers, key=lambda side: peers[side]["of_medians"], default=None)
+    # A target against the fastest peer is not settled before all peers are measured.
+    of_all = "" if set(WORKLOADS[name].peers) <= set(peers) else f", {len(peers)} of {len(WORKLOADS[name].peers)} peers"
     reached = None
     if "physics_only" in ratios:
         reached = ratios["physics_only"]["of_medians"]
@@ -137,7 +139,7 @@ def _summary_cells(name, cores, latest, with_peers):
         str(cores),
         _ours(latest),
         _ratio(reference, authors),
-        "—" if fastest is None else f"{fastest.replace('_', ' ')}: {_ratio(peers[fastest], peer)}",
+        "—" if fastest is None else f"{fastest.replace('_', ' ')}: {_ratio(peers[fastest], peer)}{of_all}",
         "—" if reached is None else f"{reached:.0%}{_verdict(reached, share, '{:.0%}')}",
         f"{load[0]:.1f}-{load[1]:.1f}",
     )
@@ -179,7 +181,8 @@ def details(measured):
                 "|---" * len(DETAILS) + "|",
             ]
             lines += [f"| {side.replace('_', ' ')} | {_side(entry)} |" for side, entry in run["sides"].items()]
-            parts.append("\n".join([*lines, "", _origin(run)]))
+            data = run["problem"].get("data")
+            parts.append("\n".join([*lines, "", _origin(run) + (f" Data: {data}." if data else "")]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -215,8 +218,8 @@ def _origin(run):
     versions = {}
     for entry in run.get("sides", {}).values():
         versions |= entry.get("versions", {})
-    packages = ", ".join(f"{package} {version}" for package, version in sorted(versions.items()))
-    return f"`{run['command']}`, {run['date']}, commit {run['git_commit'][:10]}, {run['hardware']}. {packages}".rstrip()
+    packages = "".join(f", {package} {version}" for package, version in sorted(versions.items()))
+    return f"`{run['command']}`, {run['date']}, commit {run['git_commit'][:10]}, {run['hardware']}{packages}."
 
 
 def draw_growth(growth, path):

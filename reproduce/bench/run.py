@@ -38,7 +38,7 @@ TURN_SECONDS = 0.25
 TOLERANCE = 1e-3
 # A side that has been timed for so long gets no further turn: some peers take a hundred times as long as ours.
 SIDE_SECONDS = 60
-START_LIMIT = 300  # seconds that a side may take until its first result: peers' compilers are slow on convolutions
+START_LIMIT = 600  # seconds that a side may take until its first result: peers' compilers are slow on convolutions
 
 
 def main():
@@ -55,6 +55,9 @@ def main():
     for name in names:
         if name not in WORKLOADS:
             raise UsageError(f"workload {name!r}: allowed are {', '.join(WORKLOADS)}")
+    for side in arguments.sides or ():
+        if side not in SIDES | RL_SIDES:
+            raise UsageError(f"--sides {side}: allowed are {', '.join(SIDES | RL_SIDES)}")
     if arguments.rounds is not None and arguments.rounds < 1:
         raise UsageError(f"--rounds {arguments.rounds}: at least 1 is needed")
     if not hasattr(os, "sched_setaffinity"):
@@ -94,7 +97,8 @@ def measure_growth(core):
 def write_problem(workload, data_folder):
     """Has a process with TensorFlow write the problem; this one stays small (see side.py on peak memory)."""
     path = FOLDER / "problems" / f"{workload.name}.npz"
-    command = [sys.executable, "-m", "reproduce.bench.problems", workload.name, str(path), str(data_folder)]
+    command = [sys.executable, "-m", "reproduce.bench.problems", workload.name, str(path)]
+    command += [] if data_folder is None else [str(data_folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{workload.name}: the problem could not be written:\n{done.stderr}")
@@ -112,7 +116,7 @@ def measure(workload, problem_file, sides, cores, rounds):
         rounds: turns of every side.
 
     Returns:
-        A mapping for the result file.
+        A mapping for the result file, as read by report.py.
 
     Raises:
         SideFailedError: our side failed. Another side's failure is noted in its place.
@@ -132,11 +136,18 @@ def measure(workload, problem_file, sides, cores, rounds):
                 entries[side] = {"failed": str(error)}
                 print(f": {error}", flush=True)
         for _ in range(rounds):
-            for side, process in running.items():
+            for side, process in list(running.items()):
                 entry = entries[side]
                 if sum(entry["seconds"]) * entry["repetitions"] > SIDE_SECONDS:
                     continue
-                answer = process.ask(entry["repetitions"])
+                try:
+                    answer = process.ask(entry["repetitions"])
+                except SideFailedError as error:
+                    if side == "ours":
+                        raise
+                    entries[side] = {"failed": str(error)}
+                    del running[side]
+                    continue
                 entry["seconds"].append(answer["seconds"])
                 entry["cpu_seconds"].append(answer["cpu_seconds"])
                 entry |= {key: answer[key] for key in ("units", "imported_bytes", "peak_bytes", "versions")}
