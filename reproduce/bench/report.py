@@ -127,11 +127,11 @@ def _summary_cells(name, cores, latest, with_peers):
     fastest = min(peers, key=lambda side: peers[side]["of_medians"], default=None)
     # A target against the fastest peer is not settled before all peers are measured.
     of_all = "" if set(WORKLOADS[name].peers) <= set(peers) else f", {len(peers)} of {len(WORKLOADS[name].peers)} peers"
+    # On one core shares go by processor time: what a process would take if it had the core for itself.
     reached = None
     if "physics_only" in ratios:
-        reached = ratios["physics_only"]["of_medians"]
+        reached = ratios["physics_only"]["of_cpu_medians" if cores == 1 else "of_medians"]
     elif "peak" in latest:
-        # On one core processor time is the time that a process would take if it had the core for itself.
         reached = latest["peak"]["share_of_cpu_time" if cores == 1 else "share"]
     load = latest["load_average"]
     return (
