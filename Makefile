@@ -151,7 +151,7 @@ data: setup  ## Omniglot, and mini-ImageNet where its images are at hand, prepar
 compare: setup  ## everything measured beside the paper's numbers; fails on a miss that is not known (1 second)
 	$(RUN) reproduce/compare.py
 
-test: setup  ## the tests (3 minutes)
+test: setup  ## the tests (8 minutes)
 	$(RUN) -m pytest -n auto
 
 lint: setup  ## style and formatting (1 second)
