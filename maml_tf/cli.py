@@ -103,7 +103,7 @@ def measure_from(spec, arguments, *, results, weights):
         data_folder=arguments.data,
         results_folder=results,
         weights_folder=weights,
-        command=_command(),
+        command=command_line(),
         resume=arguments.resume,
         restart=arguments.restart,
         tensorboard=arguments.tensorboard,
@@ -112,9 +112,20 @@ def measure_from(spec, arguments, *, results, weights):
     return result
 
 
-def _command():
-    """What the user ran, for the result file."""
-    return shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]])
+def command_line(*program):
+    """What the user ran, for the result file; folders of this machine outside of the project by their last name.
+
+    Args:
+        *program: what stands behind `python`; the script that runs by default.
+    """
+
+    def portable(argument):
+        inside = os.path.relpath(argument or os.curdir)
+        if not inside.startswith(os.pardir):
+            return inside if os.path.isabs(argument) else argument
+        return os.path.basename(os.path.normpath(argument))
+
+    return shlex.join(["python", *(program or [os.path.relpath(sys.argv[0])]), *map(portable, sys.argv[1:])])
 
 
 def print_curves(name, curves):
@@ -167,7 +178,7 @@ def _evaluate_snapshots(spec, arguments):
         data_folder=arguments.data,
         results_folder=arguments.results,
         weights_folder=arguments.weights,
-        command=_command(),
+        command=command_line(),
     )
     print_curves(spec.name, result.curves)
     print(f"{spec.name} ({result.profile}): {result.iterations_done} of {result.iterations_asked} iterations")

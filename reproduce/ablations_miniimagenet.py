@@ -30,7 +30,7 @@ def running_statistics(learner, params, episodes):
     import tensorflow as tf
 
     from maml_tf.meta.functional import functional_call
-    from maml_tf.models.batch_norm import recorded_statistics
+    from maml_tf.models.batch_norm import averaged_statistics, recorded_statistics
     from maml_tf.tasks import seeds
 
     @tf.function
@@ -41,11 +41,11 @@ def running_statistics(learner, params, episodes):
             with recorded_statistics() as statistics:
                 functional_call(learner.model, p, x)
             passes.append(statistics)
-        return tf.nest.map_structure(lambda *values: tf.reduce_mean(tf.stack(values), axis=0), *passes)
+        return averaged_statistics(passes)
 
     batch = episodes.sample(tf.constant(seeds.TUNING_TASKS), STATISTICS_TASKS)
     of_tasks = [of_one_task(batch.support_x[t], batch.support_y[t], batch.query_x[t]) for t in range(STATISTICS_TASKS)]
-    return tf.nest.map_structure(lambda *values: tf.reduce_mean(tf.stack(values), axis=0), *of_tasks)
+    return averaged_statistics(of_tasks)
 
 
 def predict_with_support_statistics(model, params, support_x, query_x):

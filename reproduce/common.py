@@ -3,7 +3,6 @@
 import argparse
 import os
 import pathlib
-import shlex
 import sys
 import time
 
@@ -12,7 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
-from maml_tf.cli import add_training_options, measure_from, spec_from  # noqa: E402
+from maml_tf.cli import add_training_options, command_line, measure_from, spec_from  # noqa: E402
 
 SPECS = HERE / "specs"
 RESULTS = HERE / "results"
@@ -64,7 +63,7 @@ def write_measurement(spec, profile, started, data, *, targets=None, curves=None
         data={key: str(value) for key, value in data.items()},
         spec_hash="",
         wall_seconds=round(time.monotonic() - started, 1),
-        command=shlex.join(["python", os.path.relpath(sys.argv[0], ROOT), *sys.argv[1:]]),
+        command=command_line(),
         weights={},
         **provenance(),
     )

@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import sys
 
+from maml_tf.cli import command_line
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPECS = ROOT / "reproduce" / "specs"
 
@@ -59,3 +61,13 @@ def test_the_module_runs_as_a_command():
     shown = run("--help")
     assert shown.returncode == 0
     assert "train" in shown.stdout
+
+
+def test_the_command_in_a_result_names_no_folder_of_one_machine(monkeypatch):
+    inside, outside = str(ROOT / "data" / "prepared"), "/somewhere/else/runs"
+    arguments = ["--seeds", "1", "--data", inside, "--runs", outside, "--checkpoint", "../theirs/model.npz"]
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "reproduce" / "fig4.py"), *arguments])
+    shown = "--seeds 1 --data data/prepared --runs runs --checkpoint model.npz"
+    assert command_line() == f"python reproduce/fig4.py {shown}"
+    assert command_line("-m", "some.module") == f"python -m some.module {shown}"

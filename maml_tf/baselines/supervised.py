@@ -6,8 +6,11 @@ spec (PROTOCOL 2.6).
 
 import tensorflow as tf
 
+from maml_tf.baselines.pretraining import JointTraining
 from maml_tf.meta.functional import functional_call
-from maml_tf.models.batch_norm import given_statistics, recorded_statistics
+from maml_tf.meta.inner_loop import adapt
+from maml_tf.meta.losses import accuracy
+from maml_tf.models.batch_norm import averaged_statistics, given_statistics, recorded_statistics
 from maml_tf.tasks.base import TaskBatch, TaskDistribution, split, uniform
 
 
@@ -37,24 +40,17 @@ class LabelledImages(TaskDistribution):
         return TaskBatch(images[tf.newaxis], labels[tf.newaxis], images[tf.newaxis, :0], labels[tf.newaxis, :0])
 
 
-class SupervisedTraining:
-    """Minimises a loss over labelled images; a learner for `maml_tf.training`.
+class SupervisedTraining(JointTraining):
+    """Minimises a loss over the labelled images of `LabelledImages`; a learner for `maml_tf.training`.
 
     Args:
         model: a built Keras model with an output for every class.
         loss: (labels [n], logits [n, C]) -> [].
     """
 
-    def __init__(self, model, loss):
-        self.model = model
-        self.loss = loss
-
     def meta_gradient(self, params, batch):
-        """The loss on the batch of `LabelledImages` and its gradient."""
-        with tf.GradientTape() as tape:
-            tape.watch(params)
-            loss = self.loss(batch.support_y[0], functional_call(self.model, params, batch.support_x[0]))
-        return loss, tape.gradient(loss, params)
+        """The loss on the batch's one support set, without its task axis, and its gradient."""
+        return super().meta_gradient(params, TaskBatch(*(tensor[0] for tensor in batch)))
 
 
 def population_statistics(model, params, batches):
@@ -70,8 +66,7 @@ def population_statistics(model, params, batches):
             functional_call(model, params, images)
         return statistics
 
-    of_batches = [of_one_batch(params, images) for images in batches]
-    return tf.nest.map_structure(lambda *values: tf.reduce_mean(tf.stack(values), axis=0), *of_batches)
+    return averaged_statistics([of_one_batch(params, images) for images in batches])
 
 
 def nearest_neighbour_accuracies(features, support_x, support_y, query_x, query_y):
@@ -113,19 +108,14 @@ def fine_tuning_accuracies(model, statistics, loss, params, task, step_size, dec
     support_x, support_y, query_x, query_y = task
     head = [tf.zeros(variable.shape) for variable in model.trainable_variables[-2:]]
 
-    def right_share(params):
-        logits = functional_call(model, params, query_x)
-        return tf.reduce_mean(tf.cast(tf.equal(tf.argmax(logits, -1, query_y.dtype), query_y), tf.float32))
+    def support_loss(params, support):
+        x, y = support
+        return loss(y, functional_call(model, params, x))
 
     with given_statistics(statistics):
         params = [*params, *head]
-        accuracies = [right_share(params)]
+        accuracies = [accuracy(query_y, functional_call(model, params, query_x))]
         for step in range(num_steps):
-            with tf.GradientTape() as tape:
-                tape.watch(params)
-                value = loss(support_y, functional_call(model, params, support_x))
-            gradients = tape.gradient(value, params)
-            rate = step_size * decay**step
-            params = [p - rate * g for p, g in zip(params, gradients, strict=True)]
-            accuracies.append(right_share(params))
+            (params,) = adapt(support_loss, params, (support_x, support_y), step_size * decay**step, num_steps=1)
+            accuracies.append(accuracy(query_y, functional_call(model, params, query_x)))
     return tf.stack(accuracies)

@@ -65,11 +65,9 @@ def train_policy(
             theta = learner.objective.flat(saved.state.params).numpy().astype(np.float64)
             stages = list(learner.adaptation(theta, sampler, goals, [learner.step_size] * learner.num_steps, rng))
             before, after = stages[0].mean_return, stages[-1].mean_return
-            if saved.best_params is None or after > saved.best_score:
-                saved.best_params, saved.best_score, saved.best_iteration = saved.state.params, after, iteration
+            saved.validated(iteration, saved.state.params, after)
             saved.state, update = step(learner, saved.state, theta, stages)
             saved.losses.append([iteration + 1, update["loss"]])
-            saved.validations.append([iteration, after])
             saved.seconds += time.monotonic() - started
             run_folder.write(saved)
             failures = sum(int(stage.trajectories.physics_failures.sum()) for stage in stages)

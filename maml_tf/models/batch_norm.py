@@ -21,6 +21,11 @@ def recorded_statistics():
         _recorded.reset(token)
 
 
+def averaged_statistics(statistics):
+    """The mean over several batches of what `recorded_statistics` gives for each."""
+    return tf.nest.map_structure(lambda *values: tf.reduce_mean(tf.stack(values), axis=0), *statistics)
+
+
 @contextlib.contextmanager
 def given_statistics(statistics):
     """Inside, every BatchNorm uses these statistics, as `recorded_statistics` gives them, in place of its batch's own.

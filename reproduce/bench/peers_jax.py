@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from reproduce.bench.prepared import Prepared, batch_of, repeated, versions_of, weights_of
+from reproduce.bench.prepared import Prepared, batch_of, moving_and_still, repeated, versions_of, weights_of
 
 NORM_EPSILON = 1e-3
 BLOCKS = (1, 2, 3, 4)
@@ -38,9 +38,7 @@ def versions():
 
 
 def _task_loss(problem, weights, support_x, support_y, query_x, query_y):
-    moves = dict(zip(problem["names"], problem["adaptable"], strict=True))
-    moving = {name: value for name, value in weights.items() if moves[name]}
-    still = {name: value for name, value in weights.items() if not moves[name]}
+    moving, still = moving_and_still(problem, weights)
 
     def support_loss(moving):
         return _loss(problem, support_y, _forward(problem["network"], moving | still, support_x))

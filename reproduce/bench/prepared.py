@@ -53,3 +53,10 @@ def weights_of(problem, arrays):
 def batch_of(arrays):
     """[support_x, support_y, query_x, query_y], the task axis first."""
     return [arrays[name] for name in ("support_x", "support_y", "query_x", "query_y")]
+
+
+def moving_and_still(problem, weights):
+    """The weights {name: value} that the inner loop moves, and the others."""
+    moves = dict(zip(problem["names"], problem["adaptable"], strict=True))
+    moving = {name: value for name, value in weights.items() if moves[name]}
+    return moving, {name: value for name, value in weights.items() if not moves[name]}

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import pathlib
-import shlex
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import time
 
 import numpy as np
 
-from maml_tf.cli import exit_codes
+from maml_tf.cli import command_line, exit_codes
 from maml_tf.errors import UsageError
 from maml_tf.files import written_whole
 from maml_tf.reporting.results import provenance
@@ -266,7 +265,7 @@ def _origin():
     """Where a measurement comes from."""
     return provenance() | {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "command": shlex.join(["python", "-m", "reproduce.bench.run", *sys.argv[1:]]),
+        "command": command_line("-m", "reproduce.bench.run"),
     }
 
 
