@@ -90,12 +90,36 @@ def _max_pool(x):
     max-pool compares the inputs rounded to bfloat16, and puts the meta-gradient off by about 2 % (measured). Of equal
     inputs the first takes the gradient, in both forms.
     """
-    if x.shape.rank == 4:
-        return tf.nn.max_pool2d(x, 2, 2, "VALID")
+    return _max_pool_by_kernel(x) if x.shape.rank == 4 else _at_maxima(x, x)
+
+
+@tf.custom_gradient
+def _max_pool_by_kernel(x):
+    """TensorFlow's kernels for the pool and its gradient, and ours for the second derivative, where theirs takes 4 ms
+    and ours 0.4 (5 x 84 x 84 images of 32 channels)."""
+    window = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "VALID"}
+    y = tf.raw_ops.MaxPool(input=x, **window)
+
+    @tf.custom_gradient
+    def gradient(upstream):
+        by_x = tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=upstream, **window)
+        return by_x, lambda along: _at_maxima_under_xla(x, along)
+
+    return y, gradient
+
+
+def _at_maxima(x, values):
+    """`values` where `x` has the maximum of its 2x2 window, [..., height // 2, width // 2, channels]; both alike in
+    shape. One reading of memory under XLA."""
     *leading, height, width, channels = x.shape
-    x = x[..., : height // 2 * 2, : width // 2 * 2, :]
-    windows = tf.reshape(x, [*leading, height // 2, 2, width // 2, 2, channels])
-    left, right = tf.unstack(windows, axis=-2)
-    rows = tf.where(left >= right, left, right)
-    upper, lower = tf.unstack(rows, axis=-3)
-    return tf.where(upper >= lower, upper, lower)
+    leading = [-1 if size is None else size for size in leading]
+    windows = [*leading, height // 2, 2, width // 2, 2, channels]
+    x, values = (tf.reshape(a[..., : height // 2 * 2, : width // 2 * 2, :], windows) for a in (x, values))
+    for axis in (-2, -3):  # left or right, then upper or lower
+        (first, second), (first_value, second_value) = (tf.unstack(a, axis=axis) for a in (x, values))
+        x = tf.where(first >= second, first, second)
+        values = tf.where(first >= second, first_value, second_value)
+    return values
+
+
+_at_maxima_under_xla = tf.function(_at_maxima, jit_compile=True, autograph=False)

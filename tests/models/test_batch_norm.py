@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import cross_entropy_over_shots
-from maml_tf.models.batch_norm import BatchNorm, given_statistics, recorded_statistics
+from maml_tf.models.batch_norm import EPSILON, BatchNorm, given_statistics, recorded_statistics
 from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
 from maml_tf.models.mlp import MLP
 
@@ -20,7 +20,7 @@ NETWORKS = {
 def with_moments(layer, x):
     """Batch norm as TensorFlow's own functions would have it."""
     mean, variance = tf.nn.moments(x, list(range(x.shape.rank - 1)))
-    return tf.nn.batch_normalization(x, mean, variance, tf.convert_to_tensor(layer.beta), None, layer.epsilon)
+    return tf.nn.batch_normalization(x, mean, variance, tf.convert_to_tensor(layer.beta), None, EPSILON)
 
 
 def hessian_vector_error(network, dtype):
@@ -85,6 +85,43 @@ def test_the_fused_the_written_out_and_the_task_by_task_form_agree():
     expected = (x - mean) / np.sqrt(variance + 1e-3) + np.array([1.0, 2.0, 3.0, 4.0])
     np.testing.assert_allclose(together, expected, atol=1e-5)
     np.testing.assert_allclose(fused, expected, atol=1e-5)
+
+
+def second_derivatives(layer, x, upstream, along):
+    """Of (the layer's gradient along `upstream`, times `along`) by x and by `upstream`, and of beta's besides."""
+    with tf.GradientTape() as outer:
+        outer.watch([x, upstream])
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = layer(x)
+        by_x, by_beta = inner.gradient(y, [x, layer.beta.value], upstream)
+        total = tf.reduce_sum(by_x * along) + tf.reduce_sum(by_beta**2)
+    return outer.gradient(total, [x, upstream])
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_fused_form_and_the_written_out_one_agree_in_their_second_derivatives(graph):
+    rng = np.random.default_rng(4)
+    shape = (1, 6, 5, 7, 4)
+    x, upstream, along = (tf.constant(rng.normal(1.0, 2.0, size=shape), tf.float32) for _ in range(3))
+    layer = BatchNorm()
+    layer.build(shape[1:])
+    function = tf.function(second_derivatives, autograph=False) if graph else second_derivatives
+    expected = function(layer, x, upstream, along)
+    fused = function(layer, x[0], upstream[0], along[0])
+    for one, other in zip(fused, expected, strict=True):
+        np.testing.assert_allclose(one, other[0], rtol=1e-4, atol=2e-5)
+
+
+def test_a_third_derivative_is_refused():
+    layer = BatchNorm()
+    layer.build((None, 5, 5, 2))
+    x, upstream, along = (tf.random.stateless_normal((3, 5, 5, 2), (1, i)) for i in range(3))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        by_x, _ = second_derivatives(layer, x, upstream, along)
+    with pytest.raises(LookupError, match="fused_batch_norm has no third derivative"):
+        tape.gradient(by_x, x)
 
 
 def test_given_statistics_take_the_place_of_the_batchs_own():

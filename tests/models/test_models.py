@@ -50,6 +50,27 @@ def test_gathered_patches_are_a_same_convolution(stride, side):
         np.testing.assert_allclose(together[task], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_max_pool_of_one_task_equals_that_with_a_task_axis_in_value_and_derivatives(graph):
+    rng = np.random.default_rng(5)
+    x = tf.constant(rng.integers(0, 3, size=(1, 2, 7, 6, 3)), tf.float32)  # with ties, and an odd side
+
+    def derivatives(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = _max_pool(x * (1 + x))
+                total = tf.reduce_sum(y**3)
+            slope = inner.gradient(total, x)
+            along = tf.reduce_sum(slope * tf.reshape(tf.range(252.0), slope.shape))
+        return y, slope, outer.gradient(along, x)
+
+    function = tf.function(derivatives, autograph=False) if graph else derivatives
+    for one, together in zip(function(x[0]), function(x), strict=True):
+        np.testing.assert_allclose(one, together[0], rtol=1e-5)
+
+
 def test_the_max_pool_with_a_task_axis_is_exact_in_its_second_derivative_under_xla():
     # The inputs of a window differ by less than bfloat16 resolves.
     x = 1 + 1e-4 * tf.random.stateless_normal([2, 3, 5, 5, 2], [1, 2])
