@@ -38,6 +38,7 @@ SIDES = {
     "torch_vmap": Side("peers_torch", "torch"),
     "torch_loop": Side("peers_torch", "torch"),
     "torchopt": Side("peers_torch", "torchopt"),
+    "convolutions": Side("convolutions"),
     "sgemm": Side("sgemm"),
 }
 RL_SIDES = {

@@ -24,7 +24,8 @@ TARGETS = {
     "half_cheetah_sampling": (10.0, 1.0, 0.9),
     "ant_sampling": (10.0, 1.0, 0.9),
 }
-NOT_PEERS = ("ours", "ours_one_by_one", "ours_recomputing", "authors_way", "async_vector_env", "physics_only", "sgemm")
+OURS = ("ours", "ours_one_by_one", "ours_recomputing")
+NOT_PEERS = (*OURS, "authors_way", "async_vector_env", "physics_only", "convolutions", "sgemm")
 AXES = {"tasks": "tasks", "shots": "shots K", "steps": "inner steps", "image_side": "image side in pixels"}
 
 
@@ -81,11 +82,13 @@ How to read it: `12 (10-14)` says that the other side takes 12 times as long as 
 that half of the turns' own ratios lie between 10 and 14; in brackets the same of the processor time that the processes
 used, which other work on the machine disturbs less. The share is the multiply-adds that one exact meta-gradient needs
 (`multiply_adds` in `reproduce/bench/workloads.py`) per second, over those of a large float32 matrix product
-measured in the same turns; on one core by processor time. Sampling: the second column is Gymnasium's AsyncVectorEnv,
-the fourth the physics alone as a share of our sampling, per time step; AsyncVectorEnv's processor time and memory are
-its parent process's only. Start-up is from the start of the process to the end of the first repetition: imports,
-tracing and compilation included. The load is the machine's average at the start and the end: where it exceeds the
-number of cores, other work took most of the time and disturbed the caches, and only the ratios mean something.
+measured in the same turns; on one core by processor time. "Convolutions alone" are the same convolutions through the
+same kernels and nothing besides: at 80 %, no better way of running them could save more than a fifth. Sampling: the
+second column is Gymnasium's AsyncVectorEnv, the fourth the physics alone as a share of our sampling, per time step;
+AsyncVectorEnv's processor time and memory are its parent process's only. Start-up is from the start of the process to
+the end of the first repetition: imports, tracing and compilation included. The load is the machine's average at the
+start and the end: where it exceeds the number of cores, other work took most of the time and disturbed the caches, and
+only the ratios mean something.
 """
 
 
@@ -107,8 +110,9 @@ def read_measurements(folder, name):
 def summary(measured):
     """The table of all workloads against the targets."""
     lines = [
-        "| workload | cores | ours | authors' way / ours | fastest peer / ours | share of the peak | load |",
-        "|---|---|---|---|---|---|---|",
+        "| workload | cores | ours | authors' way / ours | fastest peer / ours | share of the peak | "
+        "convolutions alone / ours | load |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, runs in measured.items():
         for cores in sorted({cores for cores, _ in runs}):
@@ -128,9 +132,11 @@ def _summary_cells(name, cores, latest, with_peers):
     # A target against the fastest peer is not settled before all peers are measured.
     of_all = "" if set(WORKLOADS[name].peers) <= set(peers) else f", {len(peers)} of {len(WORKLOADS[name].peers)} peers"
     # On one core shares go by processor time: what a process would take if it had the core for itself.
+    medians = "of_cpu_medians" if cores == 1 else "of_medians"
+    convolutions = ratios.get("convolutions")
     reached = None
     if "physics_only" in ratios:
-        reached = ratios["physics_only"]["of_cpu_medians" if cores == 1 else "of_medians"]
+        reached = ratios["physics_only"][medians]
     elif "peak" in latest:
         reached = latest["peak"]["share_of_cpu_time" if cores == 1 else "share"]
     load = latest["load_average"]
@@ -141,6 +147,7 @@ def _summary_cells(name, cores, latest, with_peers):
         _ratio(reference, authors),
         "—" if fastest is None else f"{fastest.replace('_', ' ')}: {_ratio(peers[fastest], peer)}{of_all}",
         "—" if reached is None else f"{reached:.0%}{_verdict(reached, share, '{:.0%}')}",
+        "—" if convolutions is None else f"{convolutions[medians]:.0%}",
         f"{load[0]:.1f}-{load[1]:.1f}",
     )
 

@@ -45,31 +45,46 @@ class Workload:
 
 # JAX takes part in one of mini-ImageNet's workloads only: it compiles each for minutes.
 SUPERVISED_PEERS = ("jax_vmap", "jax_map", "torch_vmap", "torch_loop")
+CONVOLUTIONAL_SIDES = ("ours", "authors_way", "convolutions")
 SAMPLING_SIDES = ("ours", "physics_only", "async_vector_env")
 WORKLOADS = {
     workload.name: workload
     for workload in (
         Workload("sinusoid", "sinusoid_maml", peers=(*SUPERVISED_PEERS, "torchopt"), rounds=15),
         Workload("sinusoid_training", "sinusoid_maml", "training", peers=("jax_vmap", "torch_vmap"), rounds=15),
-        Workload("omniglot_5way_1shot", "omniglot_5way_1shot_conv", peers=SUPERVISED_PEERS),
-        Workload("omniglot_20way_1shot", "omniglot_20way_1shot_conv", peers=SUPERVISED_PEERS, rounds=5),
-        Workload("miniimagenet_1shot", "miniimagenet_5way_1shot_maml", peers=SUPERVISED_PEERS, rounds=5),
+        Workload("omniglot_5way_1shot", "omniglot_5way_1shot_conv", sides=CONVOLUTIONAL_SIDES, peers=SUPERVISED_PEERS),
+        Workload(
+            "omniglot_20way_1shot",
+            "omniglot_20way_1shot_conv",
+            sides=CONVOLUTIONAL_SIDES,
+            peers=SUPERVISED_PEERS,
+            rounds=5,
+        ),
+        Workload(
+            "miniimagenet_1shot",
+            "miniimagenet_5way_1shot_maml",
+            sides=CONVOLUTIONAL_SIDES,
+            peers=SUPERVISED_PEERS,
+            rounds=5,
+        ),
         Workload(
             "miniimagenet_1shot_first_order",
             "miniimagenet_5way_1shot_maml_first_order",
+            sides=CONVOLUTIONAL_SIDES,
             peers=("torch_vmap", "torch_loop"),
             rounds=5,
         ),
         Workload(
             "miniimagenet_5shot",
             "miniimagenet_5way_5shot_maml",
-            sides=("ours", "ours_one_by_one", "ours_recomputing", "authors_way"),
+            sides=("ours", "ours_one_by_one", "ours_recomputing", *CONVOLUTIONAL_SIDES[1:]),
             peers=("torch_vmap", "torch_loop"),
             rounds=5,
         ),
         Workload(
             "miniimagenet_5shot_first_order",
             "miniimagenet_5way_5shot_maml_first_order",
+            sides=CONVOLUTIONAL_SIDES,
             peers=("torch_vmap", "torch_loop"),
             rounds=5,
         ),
