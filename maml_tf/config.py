@@ -84,6 +84,7 @@ class InnerSpec:
     step_grid: tuple[float, ...] = ()
     decay_grid: tuple[float, ...] = ()  # fine-tuning: factors by which each step is smaller than the one before
     recompute: bool = False  # inner steps are recomputed when differentiating: less memory, more time
+    likelihood_ratio: bool = False  # reinforcement learning: the inner loss that the meta-gradient differentiates twice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,6 +185,8 @@ class ExperimentSpec:
             raise UsageError(f"the method {self.method!r} needs a section {section!r}")
         if self.method == "context_vector" and not self.model.context_size:
             raise UsageError("the method 'context_vector' needs model.context_size")
+        if self.inner.likelihood_ratio and self.experiment != "reinforcement_learning":
+            raise UsageError("inner.likelihood_ratio: allowed for reinforcement_learning only")
 
     @property
     def iterations(self):

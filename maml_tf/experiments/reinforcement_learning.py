@@ -55,7 +55,8 @@ class ReinforcementLearningExperiment:
         sizes = one.single_observation_space.shape[0], one.single_action_space.shape[0]
         self.model = GaussianPolicy(*sizes, spec.model.hidden, spec.model.activation, spec.model.context_size)
         region = TrustRegion(spec.meta.max_kl) if isinstance(spec.meta, TrustRegionSpec) else None
-        self.learner = MAMLRL(self.model, spec.inner.step_size, region, spec.inner.train_steps)
+        inner = spec.inner
+        self.learner = MAMLRL(self.model, inner.step_size, region, inner.train_steps, inner.likelihood_ratio)
         self.initial_params = self.model.parameters()
 
     def train(self, run_folder, label, resume=False, tensorboard=False):

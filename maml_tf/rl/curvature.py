@@ -110,8 +110,12 @@ def backward_pass(forward, batch):
     return Backward(forward, weights, errors, deltas, bent)
 
 
-def loss_hessian_product(backward, tangent):
-    """The inner loss's second derivative times `tangent`, both lists in the policy's order."""
+def loss_hessian_product(backward, tangent, likelihood_ratio=False):
+    """The inner loss's second derivative times `tangent`, both lists in the policy's order.
+
+    That of the likelihood ratio, at the policy that sampled, has one term more: the gradient with every sample's part
+    times the derivative of its log-probability along `tangent`.
+    """
     forward, deltas = backward.forward, backward.deltas
     params, tangent = forward.params, Params.of(tangent, forward.params.context is not None)
     input_tangents, output_tangents, mean_tangent = _tangents(forward, tangent)
@@ -120,6 +124,13 @@ def loss_hessian_product(backward, tangent):
     log_std = -2 * tf.reduce_sum(backward.errors * delta_tangent, axis=0)
     # The error's square falls with e^(-2 log sigma): the product above counts its derivative twice, and with its sign.
     log_std -= 2 * log_std_tangent * tf.reduce_sum(backward.weights * backward.errors**2, axis=0)
+    if likelihood_ratio:
+        precision = tf.exp(-2 * forward.log_std)
+        by_log_std = backward.errors**2 * precision - 1  # of the log-probability, [B, A]
+        along = log_std_tangent * by_log_std - backward.errors * precision * mean_tangent
+        along = tf.reduce_sum(along, axis=1, keepdims=True)
+        delta_tangent += along * deltas[-1]
+        log_std -= tf.reduce_sum(along * backward.weights / precision * by_log_std, axis=0)
     kernels, biases = [], []
     for layer in range(len(deltas) - 1, -1, -1):
         kernel = tf.matmul(forward.inputs[layer], delta_tangent, transpose_a=True)

@@ -57,11 +57,13 @@ class MAMLRL:
         step_size: alpha.
         region: trpo.TrustRegion.
         num_steps: inner steps in training; 1 in the paper.
+        likelihood_ratio: whether the meta-gradient differentiates the likelihood ratio's gradient or the
+            log-likelihood's (see `policy_gradient_loss`). The inner step itself is the same.
     """
 
-    def __init__(self, policy, step_size, region, num_steps=1):
+    def __init__(self, policy, step_size, region, num_steps=1, likelihood_ratio=False):
         self.policy = policy
-        self.objective = MetaObjective(policy, step_size)
+        self.objective = MetaObjective(policy, step_size, likelihood_ratio)
         self.step_size = step_size
         self.region = region
         self.num_steps = num_steps
@@ -118,7 +120,7 @@ class MAMLRL:
     def loss_and_gradient(self, theta, stages):
         """(surrogate loss, its gradient float64 [P]) at theta, from the Stages that were sampled with it."""
         *earlier, later = (stage.batch for stage in stages)
-        old = self.objective.moments(stages[-1].params, later)
+        old = [self.objective.moments(stage.params, stage.batch) for stage in stages]
         loss, gradient = self.objective.loss_and_gradient(self._tensor(theta), earlier, later, old)
         return float(loss), gradient.numpy().astype(np.float64)
 
@@ -126,7 +128,7 @@ class MAMLRL:
         """TRPO's step from theta, a trpo.Step, from the Stages that were sampled with it."""
         path = [stage.params for stage in stages]
         *earlier, later = (stage.batch for stage in stages)
-        old = self.objective.moments(path[-1], later)
+        old = [self.objective.moments(stage.params, stage.batch) for stage in stages]
 
         def loss_and_gradient(theta):
             loss, gradient = self.objective.loss_and_gradient(self._tensor(theta), earlier, later, old)

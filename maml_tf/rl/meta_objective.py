@@ -20,7 +20,8 @@ class MetaObjective:
         KL(theta)   = mean over all tasks' time steps of KL(pi_old(.|s) || pi_theta'(.|s))
 
     with theta' the parameters that the inner steps make of theta, and pi_old those of the theta that sampled.
-    Derivatives go through the inner steps. Without earlier batches this is TRPO's objective for T policies' samples.
+    Derivatives go through the inner steps, whose own loss is the log-likelihood or the likelihood ratio times the
+    advantage (`policy_gradient_loss`). Without earlier batches this is TRPO's objective for T policies' samples.
 
     Parameters are vectors [P] here. Tasks are computed one by one, as many at a time as there are cores: a task's
     arrays then stay in a core's cache.
@@ -28,11 +29,13 @@ class MetaObjective:
     Args:
         policy: a GaussianPolicy.
         step_size: alpha.
+        likelihood_ratio: which of the inner losses.
     """
 
-    def __init__(self, policy, step_size):
+    def __init__(self, policy, step_size, likelihood_ratio=False):
         self.policy = policy
         self.step_size = step_size
+        self.likelihood_ratio = likelihood_ratio
         self.shapes = [tuple(variable.shape) for variable in policy.trainable_variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         # 1 where the inner step moves a parameter, [P]
@@ -50,7 +53,7 @@ class MetaObjective:
 
     @tf.function(autograph=False)
     def adapted(self, params, batch, step_size):
-        """One inner step of every task with a `step_size` [], [T, P] -> [T, P]."""
+        """One inner step of every task with a `step_size` [], [T, P] -> [T, P], from the parameters that sampled."""
 
         def task(params, batch):
             return self.flat(inner_step(self.policy, self.unflat(params), batch, step_size))
@@ -68,7 +71,7 @@ class MetaObjective:
 
     @tf.function(autograph=False)
     def loss_and_kl(self, theta, earlier, later, old):
-        """(loss [], KL []) for `old`, the `moments` of the policies that sampled `later`."""
+        """(loss [], KL []) for `old`, the `moments` of the policies that sampled every batch."""
 
         def task(*task):
             return self._task_loss_and_kl(theta, *task)
@@ -132,8 +135,9 @@ class MetaObjective:
     def _task_loss_and_kl(self, theta, earlier, later, old):
         """The task's loss [1] and its share [1] of the mean KL divergence."""
         params = [p[tf.newaxis] for p in self.unflat(theta)]
-        for batch in earlier:
-            params = inner_step(self.policy, params, batch, self.step_size)
+        *earlier_old, old = old
+        for batch, sampled in zip(earlier, earlier_old, strict=True):
+            params = inner_step(self.policy, params, batch, self.step_size, sampled if self.likelihood_ratio else None)
         new, old = distribution(*self.policy.moments(params, later.observations)), distribution(*old)
         ratio = tf.exp(new.log_prob(later.actions) - old.log_prob(later.actions))
         loss = -tf.reduce_sum(later.weights * later.advantages * ratio, axis=1)
@@ -156,12 +160,14 @@ class MetaObjective:
         """One task's share of a Fisher product, from its `_task_passes`."""
         tangent = vector
         for step in steps:
-            hessian_product = self.flat(loss_hessian_product(step, self.unflat(tangent)))
-            tangent -= self.step_size * self.moves * hessian_product
+            tangent -= self.step_size * self.moves * self._hessian_product(step, tangent)
         tangent = self.flat(kl_hessian_product(end, weights, self.unflat(tangent)))
         for step in steps[::-1]:
-            tangent -= self.step_size * self.flat(loss_hessian_product(step, self.unflat(self.moves * tangent)))
+            tangent -= self.step_size * self._hessian_product(step, self.moves * tangent)
         return tangent
+
+    def _hessian_product(self, step, tangent):
+        return self.flat(loss_hessian_product(step, self.unflat(tangent), self.likelihood_ratio))
 
 
 def _each_task(function, arguments, outputs=1):

@@ -39,19 +39,26 @@ def policy_batch(trajectories, dtype="float32"):
     return PolicyBatch(*(tf.constant(array, dtype) for array in arrays))
 
 
-def policy_gradient_loss(policy, params, batch):
+def policy_gradient_loss(policy, params, batch, old=None):
     """- mean over time steps of log pi(a|s) x advantage, of every task: [T].
+
+    With `old`, the ratio pi(a|s) / pi_old(a|s) takes the place of log pi(a|s). The two have the same gradient where pi
+    is the policy that sampled, and another second derivative: the ratio's is that of the expected return, which also
+    changes because other actions are drawn; the log-likelihood's leaves that out (PROTOCOL 3.4).
 
     Args:
         policy: a GaussianPolicy.
         params: with the task axis T.
         batch: PolicyBatch.
+        old: the moments of the policies that sampled the batch.
     """
-    log_prob = distribution(*policy.moments(params, batch.observations)).log_prob(batch.actions)
-    return -tf.reduce_sum(batch.weights * batch.advantages * log_prob, axis=1)
+    score = distribution(*policy.moments(params, batch.observations)).log_prob(batch.actions)
+    if old is not None:
+        score = tf.exp(score - distribution(*old).log_prob(batch.actions))
+    return -tf.reduce_sum(batch.weights * batch.advantages * score, axis=1)
 
 
-def inner_step(policy, params, batch, step_size):
+def inner_step(policy, params, batch, step_size, old=None):
     """One step of gradient descent on `policy_gradient_loss`, every task from its own parameters on its own batch.
 
     Args:
@@ -59,12 +66,13 @@ def inner_step(policy, params, batch, step_size):
         params: with the task axis T.
         batch: PolicyBatch.
         step_size: alpha.
+        old: see `policy_gradient_loss`.
 
     Returns:
         The adapted parameters, with the task axis T; differentiable.
     """
 
     def loss(params, batch):
-        return policy_gradient_loss(policy, params, batch)
+        return policy_gradient_loss(policy, params, batch, old)
 
     return adapt(loss, params, batch, step_size, num_steps=1, adaptable=policy.adaptable)[0]

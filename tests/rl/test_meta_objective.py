@@ -7,7 +7,7 @@ import tensorflow as tf
 from maml_tf.rl.advantages import advantages
 from maml_tf.rl.meta_objective import MetaObjective
 from maml_tf.rl.policy import GaussianPolicy
-from maml_tf.rl.policy_gradient import policy_batch
+from maml_tf.rl.policy_gradient import inner_step, policy_batch
 from maml_tf.rl.trpo import finite_difference_product
 
 ALPHA = 0.3
@@ -16,16 +16,17 @@ ALPHA = 0.3
 class Problem:
     """Three tasks' random samples before and after `num_steps` inner steps of a small policy."""
 
-    def __init__(self, random_trajectories, num_steps, context_size=0, padding=0.0):
+    def __init__(self, random_trajectories, num_steps, context_size=0, likelihood_ratio=False, padding=0.0):
         self.policy = GaussianPolicy(3, 2, (5, 4), "tanh", context_size, dtype="float64")
-        self.objective = MetaObjective(self.policy, ALPHA)
+        self.objective = MetaObjective(self.policy, ALPHA, likelihood_ratio)
         self.theta = np.random.default_rng(7).normal(size=sum(self.objective.sizes)) / 2
         self.samples = [random_trajectories(seed, padding=padding) for seed in range(num_steps + 1)]
         *self.earlier, self.later = (policy_batch(samples, "float64") for samples in self.samples)
         self.path = [tf.tile(tf.constant(self.theta)[tf.newaxis], [3, 1])]
         for batch in self.earlier:
             self.path.append(self.objective.adapted(self.path[-1], batch, tf.constant(ALPHA, "float64")))
-        self.old = self.objective.moments(self.path[-1], self.later)
+        batches = (*self.earlier, self.later)
+        self.old = [self.objective.moments(*sampled) for sampled in zip(self.path, batches, strict=True)]
 
     def loss_and_kl(self, theta):
         loss, kl = self.objective.loss_and_kl(tf.constant(theta), self.earlier, self.later, self.old)
@@ -44,8 +45,10 @@ class Problem:
 
 @pytest.fixture(
     scope="module",
-    params=[(0, 0), (1, 0), (2, 0), (2, 3)],
-    ids=lambda sizes: f"{sizes[0]} inner steps" + (" of a context vector" if sizes[1] else ""),
+    params=[(0, 0, False), (1, 0, False), (2, 0, False), (2, 3, False), (1, 0, True), (2, 3, True)],
+    ids=lambda sizes: (
+        f"{sizes[0]} inner steps" + " of a context vector" * (sizes[1] > 0) + " by the likelihood ratio" * sizes[2]
+    ),
 )
 def problem(request, random_trajectories):
     return Problem(random_trajectories, *request.param)
@@ -72,11 +75,13 @@ def test_before_the_update_ratios_are_one_and_the_divergence_is_zero(problem):
 def test_loss_and_divergence_equal_a_plain_loop(problem):
     """At another theta: adapt each task by itself, then normal densities written out."""
     theta = problem.theta + 0.1 * np.random.default_rng(8).normal(size=problem.theta.shape)
-    params = tf.tile(tf.constant(theta)[tf.newaxis], [3, 1])
-    for batch in problem.earlier:
-        params = problem.objective.adapted(params, batch, tf.constant(ALPHA, "float64"))
+    params = problem.objective.unflat(tf.tile(tf.constant(theta)[tf.newaxis], [3, 1]))
+    for batch, old in zip(problem.earlier, problem.old[:-1], strict=True):
+        ratio = problem.objective.likelihood_ratio
+        params = inner_step(problem.policy, params, batch, ALPHA, old if ratio else None)
+    params = problem.objective.flat(params)
     new = [m.numpy() for m in problem.objective.moments(params, problem.later)]
-    old = [m.numpy() for m in problem.old]
+    old = [m.numpy() for m in problem.old[-1]]
     samples, losses, kls = problem.samples[-1], [], []
     advantage = advantages(samples)
 
@@ -149,7 +154,7 @@ def test_the_meta_gradient_looks_through_the_inner_step(random_trajectories):
 
 
 def tasks(problem, task):
-    return tf.nest.map_structure(lambda tensor: tensor[task : task + 1], (problem.later, problem.old))
+    return tf.nest.map_structure(lambda tensor: tensor[task : task + 1], (problem.later, problem.old[-1:]))
 
 
 def test_vectors_and_lists_of_parameters_are_the_same_thing(problem):

@@ -27,6 +27,33 @@ def test_the_loss_is_minus_the_mean_of_log_probability_times_advantage(problem):
         assert found[task] == pytest.approx(-product.mean(), rel=1e-10)
 
 
+def test_with_the_likelihood_ratio_value_and_gradient_are_those_of_importance_sampling(problem):
+    policy, params, samples = problem
+    batch = policy_batch(samples, "float64")
+    sampling = [tf.constant(p) for p in params]
+    old = policy.moments(sampling, batch.observations)
+
+    def gradient(old):
+        with tf.GradientTape() as tape:
+            tape.watch(sampling)
+            loss = tf.reduce_sum(policy_gradient_loss(policy, sampling, batch, old))
+        return tape.gradient(loss, sampling)
+
+    for one, two in zip(gradient(old), gradient(None), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-12)  # where the policy sampled, both losses have one gradient
+    moved = [p + 0.1 for p in params]
+    mean, log_std = (m.numpy() for m in policy.moments(moved, batch.observations))
+    old_mean, old_log_std = (m.numpy() for m in old)
+
+    def density(mean, log_std):
+        return np.exp(-0.5 * ((samples.actions - mean) / np.exp(log_std)) ** 2 - log_std).prod(axis=-1)
+
+    ratio = density(mean, log_std) / density(old_mean, old_log_std)
+    found = policy_gradient_loss(policy, moved, batch, old).numpy()
+    for task, mask in enumerate(samples.mask):
+        assert found[task] == pytest.approx(-(ratio * advantages(samples))[task, mask].mean(), rel=1e-9)
+
+
 def test_the_step_is_one_of_gradient_descent(problem):
     policy, params, samples = problem
     batch, alpha, step = policy_batch(samples, "float64"), 0.3, 1e-6
