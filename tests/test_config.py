@@ -45,6 +45,11 @@ def test_every_spec_reads_under_paper_and_smoke(path):
             r"changed.yaml: inner: unknown key 'step_sise'; allowed are step_size, train_steps",
         ),
         (
+            "  step_size:",
+            "  likelihood_ratio: true\n  step_size:",
+            r"changed.yaml: inner.likelihood_ratio: allowed for reinforcement_learning only",
+        ),
+        (
             "  iterations: 70000",
             "  iterations: many",
             r"changed.yaml: meta.iterations: 'many' is not allowed; expected a whole",
