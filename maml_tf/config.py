@@ -84,7 +84,7 @@ class InnerSpec:
     step_grid: tuple[float, ...] = ()
     decay_grid: tuple[float, ...] = ()  # fine-tuning: factors by which each step is smaller than the one before
     recompute: bool = False  # inner steps are recomputed when differentiating: less memory, more time
-    likelihood_ratio: bool = False  # reinforcement learning: the inner loss that the meta-gradient differentiates twice
+    likelihood_ratio: bool = False  # reinforcement learning: inside pi / pi_old x advantage, not log pi x advantage
 
 
 @dataclasses.dataclass(frozen=True)

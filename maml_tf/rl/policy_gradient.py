@@ -44,7 +44,7 @@ def policy_gradient_loss(policy, params, batch, old=None):
 
     With `old`, the ratio pi(a|s) / pi_old(a|s) takes the place of log pi(a|s). The two have the same gradient where pi
     is the policy that sampled, and another second derivative: the ratio's is that of the expected return, which also
-    changes because other actions are drawn; the log-likelihood's leaves that out (PROTOCOL 3.4).
+    changes because other actions are drawn; the log-likelihood's leaves that out (PROTOCOL 5, row 32).
 
     Args:
         policy: a GaussianPolicy.
