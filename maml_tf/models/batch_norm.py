@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 EPSILON = 1e-3  # added to the variance (PROTOCOL 2.3)
-# So many numbers a channel TensorFlow's fused kernel adds up well enough; with more its variance is off by 1e-5 and more.
+# So many numbers a channel TensorFlow's fused kernel adds up well; with more its variance is off by 1e-5 and more.
 FEW = 5000
 
 _recorded = contextvars.ContextVar("recorded statistics", default=None)
