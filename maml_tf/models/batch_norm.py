@@ -115,7 +115,8 @@ def fused_batch_norm(x, beta):
     """
     scale, count = tf.ones_like(beta), tf.cast(tf.reduce_prod(tf.shape(x)[:3]), x.dtype)
     given = {"x": x, "scale": scale, "offset": beta, "epsilon": EPSILON}
-    if (x.shape[:3].num_elements() or FEW + 1) <= FEW:
+    numbers = x.shape[:3].num_elements()  # a channel's; None where the shape is not known in advance
+    if numbers is not None and numbers <= FEW:
         y, _, _, mean, variance, unused = tf.raw_ops.FusedBatchNormV3(mean=[], variance=[], is_training=True, **given)
     else:
         mean, variance = _statistics(x)

@@ -119,16 +119,14 @@ class MAMLRL:
 
     def loss_and_gradient(self, theta, stages):
         """(surrogate loss, its gradient float64 [P]) at theta, from the Stages that were sampled with it."""
-        *earlier, later = (stage.batch for stage in stages)
-        old = [self.objective.moments(stage.params, stage.batch) for stage in stages]
+        earlier, later, old = self._sampled(stages)
         loss, gradient = self.objective.loss_and_gradient(self._tensor(theta), earlier, later, old)
         return float(loss), gradient.numpy().astype(np.float64)
 
     def update(self, theta, stages):
         """TRPO's step from theta, a trpo.Step, from the Stages that were sampled with it."""
         path = [stage.params for stage in stages]
-        *earlier, later = (stage.batch for stage in stages)
-        old = [self.objective.moments(stage.params, stage.batch) for stage in stages]
+        earlier, later, old = self._sampled(stages)
 
         def loss_and_gradient(theta):
             loss, gradient = self.objective.loss_and_gradient(self._tensor(theta), earlier, later, old)
@@ -146,6 +144,11 @@ class MAMLRL:
             theta,
             self.region,
         )
+
+    def _sampled(self, stages):
+        """Of Stages, for the objective: the batches before the last, the last, and the moments that sampled each."""
+        *earlier, later = (stage.batch for stage in stages)
+        return earlier, later, [self.objective.moments(stage.params, stage.batch) for stage in stages]
 
     def _tensor(self, vector):
         return tf.constant(vector, self.policy.dtype)
