@@ -225,3 +225,12 @@ def test_a_side_that_fails_says_why(tmp_path):
             side.ask(1)
     finally:
         side.close()
+
+
+def test_mini_imagenet_is_compared_at_trained_weights(tmp_path):
+    workload = dataclasses.replace(workloads.WORKLOADS["miniimagenet_1shot"], tasks=1)
+    problem, arrays = problems.write_problem(workload, tmp_path / "problem.npz")
+    with np.load(problems.TRAINED["mini_imagenet_conv"]) as trained:
+        assert set(trained.files) == set(problem["names"])
+        for name in trained.files:
+            np.testing.assert_array_equal(arrays[f"params/{name}"], trained[name])
