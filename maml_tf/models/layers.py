@@ -7,6 +7,8 @@ they run T differently adapted copies at once, as batched matrix products: the f
 import keras
 import tensorflow as tf
 
+from maml_tf.models.few_rows import few_rows_matmul, has_few_rows
+
 
 class Dense(keras.layers.Layer):
     """x [n, in] -> x W + b [n, units]; or [T, n, in] -> [T, n, units] with W [T, in, units] and b [T, units]."""
@@ -24,7 +26,8 @@ class Dense(keras.layers.Layer):
 
     def call(self, x):
         kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
-        return tf.matmul(x, kernel) + bias[..., tf.newaxis, :]
+        product = few_rows_matmul if has_few_rows(x, kernel) else tf.matmul
+        return product(x, kernel) + bias[..., tf.newaxis, :]
 
 
 class Conv2D(keras.layers.Layer):
