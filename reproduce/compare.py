@@ -10,7 +10,7 @@ from common import HERE, RESULTS, ROOT
 from maml_tf.cli import exit_codes
 from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, UsageError
 from maml_tf.files import written_whole
-from maml_tf.reporting.comparison import CITATION, MISS, NOT_RUN, REDUCED, Comparison, compare, read_known_misses
+from maml_tf.reporting.comparison import CITATION, NOT_RUN, REDUCED, Comparison, compare, read_known_misses
 from maml_tf.reporting.results import read_results
 from maml_tf.reporting.tables import as_json, markdown_table, summary, text_table
 from maml_tf.reporting.targets import read_targets
@@ -85,8 +85,9 @@ def print_and_judge(comparison, must_be_run=False):
     print(text_table(comparison, skip=() if must_be_run else (NOT_RUN, CITATION)))
     print()
     for row in (*comparison.rows, *comparison.claims):
-        if row.verdict == MISS and row.known_miss:
-            print(f"MISS (known since {row.known_miss.since}): {row.target.id}: {row.known_miss.cause}")
+        if row.explained:
+            kind = "HOLDS HERE, ROUNDING DECIDES" if row.lucky else "MISS"
+            print(f"{kind} (known since {row.known_miss.since}): {row.target.id}: {row.known_miss.cause}")
     code, messages = comparison.gate()
     if must_be_run:
         for row in (*comparison.rows, *comparison.claims):

@@ -6,6 +6,7 @@ import math
 from maml_tf.reporting.comparison import MISS, REDUCED
 
 BOLD_MISS = "**MISS**"
+LUCKY = "rounding decides"
 HEADERS = ("where", "what", "paper", "ours", "seeds", "profile", "verdict")
 
 
@@ -60,10 +61,14 @@ def markdown_table(comparison, skip=()):
             _markdown_row((f"{row.target.claim} ({row.target.source})", row.detail, _verdict(row, BOLD_MISS)))
             for row in claims
         ]
-    misses = [row for row in (*comparison.rows, *comparison.claims) if row.verdict == MISS and row.known_miss]
-    if misses:
+    explained = [row for row in (*comparison.rows, *comparison.claims) if row.explained]
+    if explained:
         lines += ["", "Known misses:", ""]
-        lines += [f"* **{m.target.id}**: {m.known_miss.cause} Tried: {m.known_miss.tried}" for m in misses]
+        lines += [
+            f"* **{row.target.id}**{' (holds here)' if row.lucky else ''}: {row.known_miss.cause} "
+            f"Tried: {row.known_miss.tried}"
+            for row in explained
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -126,7 +131,7 @@ def _cells(row, miss="MISS"):
 def _verdict(row, miss="MISS"):
     if row.verdict == REDUCED:
         return f"{REDUCED}: {row.detail}"
-    notes = ["known"] if row.verdict == MISS and row.known_miss else []
+    notes = [LUCKY if row.lucky else "known"] if row.explained else []
     if row.detail and row.ours:  # a claim's detail has a place of its own
         notes.append(row.detail)
     shown = miss if row.verdict == MISS else row.verdict

@@ -212,6 +212,17 @@ def test_the_gate():
     assert compare(known=[miss]).gate() == (0, [])
 
 
+def test_a_miss_that_rounding_decides_may_hold_and_is_shown_all_the_same():
+    miss = c.KnownMiss(id=MAML, cause="one diverges", tried="all", since="2026-11-20", rounding_decides=True)
+    for value, verdict in ((9.0, "**MISS** (known;"), (0.6, "pass (rounding decides;")):
+        comparison = compare(result({MAML: value}), known=[miss])
+        assert comparison.gate() == (0, [])
+        table = markdown_table(comparison)
+        assert verdict in table
+        assert "one diverges Tried: all" in table
+    assert f"* **{MAML}** (holds here): one diverges" in table
+
+
 def test_tables_show_what_was_found():
     judged = compare(result({MAML: 9.0, PRETRAINED: 2.5}), known=[c.KnownMiss(MAML, "one diverges", "all", "today")])
     text, markdown = text_table(judged), markdown_table(judged, skip=(c.NOT_RUN, c.CITATION))
