@@ -60,10 +60,17 @@ class BatchNorm(keras.layers.Layer):
         self.batch_rank = len(input_shape)
         self.beta = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="beta")
 
-    def call(self, x):
+    def call(self, x, shift=None):
+        """Normalises x + `shift`, [..., channels]: the bias of the layer before.
+
+        A shift moves a batch's mean as much as the batch, so its own statistics cancel it. Only given ones do not:
+        elsewhere it is left out, and its derivative, the zero that it is, costs no pass over the batch.
+        """
         beta = tf.convert_to_tensor(self.beta)
         if _recorded.get() is not None or _given.get() is not None:
-            return self._with_statistics(x, beta)
+            return self._with_statistics(x if shift is None else x + shift, beta)
+        if shift is not None:
+            beta += 0.0 * shift
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         if x.shape.rank == self.batch_rank == 4 and x.dtype == tf.float32 and not on_gpu:
             return fused_batch_norm(x, beta)

@@ -28,7 +28,8 @@ class _FourBlocks(keras.Model):
     def features(self, x):
         """What the output layer sees, [..., features], of images [..., height, width, channels]."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = self.pool(tf.nn.relu(norm(convolution(x))))
+            x = norm(convolution(x, add_bias=False), tf.convert_to_tensor(convolution.bias))
+            x = tf.nn.relu(self.pool(x))  # a max-pool and ReLU may change places, and behind it fewer numbers pass
         return self.flat(x)
 
     def call(self, x):

@@ -54,13 +54,16 @@ class Conv2D(keras.layers.Layer):
         )
         self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
 
-    def call(self, x):
-        kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
+    def call(self, x, add_bias=True):
+        """The convolution; without its bias where what comes next makes that superfluous (see BatchNorm)."""
+        kernel = tf.convert_to_tensor(self.kernel)
         if kernel.shape.rank == 4:
             y = tf.nn.conv2d(x, kernel, strides=self.stride, padding="SAME")
         else:
             y = _convolve_per_task(x, kernel, self.stride)
-        return y + bias[..., tf.newaxis, tf.newaxis, tf.newaxis, :]
+        if not add_bias:
+            return y
+        return y + tf.convert_to_tensor(self.bias)[..., tf.newaxis, tf.newaxis, tf.newaxis, :]
 
 
 def _convolve_per_task(x, kernel, stride):

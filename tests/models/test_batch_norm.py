@@ -17,8 +17,9 @@ NETWORKS = {
 }
 
 
-def with_moments(layer, x):
+def with_moments(layer, x, shift=None):
     """Batch norm as TensorFlow's own functions would have it."""
+    x = x if shift is None else x + shift
     mean, variance = tf.nn.moments(x, list(range(x.shape.rank - 1)))
     return tf.nn.batch_normalization(x, mean, variance, tf.convert_to_tensor(layer.beta), None, EPSILON)
 
@@ -150,3 +151,22 @@ def test_given_statistics_take_the_place_of_the_batchs_own():
         np.testing.assert_allclose(layer(first), expected, atol=1e-6)
         np.testing.assert_allclose(layer(second), (second - mean) / np.sqrt(variance + 1e-3), atol=1e-5)
     np.testing.assert_allclose(np.mean(layer(second), axis=(0, 1, 2)), 0, atol=1e-6)  # its own again
+
+
+def test_a_shift_counts_with_given_statistics_only():
+    layer = BatchNorm(name="norm")
+    random = np.random.default_rng(4)
+    x, upstream = (tf.constant(random.normal(size=(6, 4, 4, 2)).astype(np.float32)) for _ in range(2))
+    shift = tf.constant([3.0, -2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(shift)
+        shifted = layer(x, shift)
+        along = tf.reduce_sum(shifted * upstream)
+    np.testing.assert_allclose(shifted, layer(x + shift), atol=1e-5)
+    np.testing.assert_array_equal(tape.gradient(along, shift), [0.0, 0.0])
+    with recorded_statistics() as statistics:
+        layer(x, shift)
+    np.testing.assert_allclose(statistics["norm"][0], np.mean(x, axis=(0, 1, 2)) + shift, atol=1e-6)
+    with given_statistics(statistics):
+        np.testing.assert_allclose(layer(x, shift), shifted, atol=1e-5)
+        np.testing.assert_array_equal(layer(x, shift), layer(x + shift))
