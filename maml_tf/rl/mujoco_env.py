@@ -110,5 +110,7 @@ class MujocoVectorEnv(TaskVectorEnv):
         except mujoco.batch.SimulationError as error:
             failed |= np.isin(ids, error.ids)
         # MuJoCo puts an unstable simulation back to its start and counts a warning, which only a reset clears.
-        failed |= self.batch.warning[ids][:, _INSTABILITIES, 1].any(axis=1)
+        warned = self.batch.warning[:, _INSTABILITIES, 1]
+        if warned.any():  # hardly ever
+            failed |= warned[ids].any(axis=1)
         return Outcome(self._observe(ids), self._rewards(ids, actions), self._terminated(ids), failed)
