@@ -43,7 +43,7 @@ def _meta_gradients(problem, weights, batch):
         fast = weights
         for _ in range(problem["steps"]):
             fast = _inner_step(problem, fast, support_x, support_y)
-        return _loss(problem, query_y, _forward(problem["network"], fast, query_x))
+        return _loss(problem, query_y, forward(problem["network"], fast, query_x))
 
     with tf.GradientTape() as tape:
         tape.watch(list(weights.values()))
@@ -58,7 +58,7 @@ def _inner_step(problem, weights, x, y):
     moving = [name for name, moves in zip(problem["names"], problem["adaptable"], strict=True) if moves]
     with tf.GradientTape() as tape:
         tape.watch([weights[name] for name in moving])
-        loss = _loss(problem, y, _forward(problem["network"], weights, x))
+        loss = _loss(problem, y, forward(problem["network"], weights, x))
     gradients = tape.gradient(loss, [weights[name] for name in moving])
     if problem["first_order"]:
         gradients = [tf.stop_gradient(gradient) for gradient in gradients]
@@ -72,7 +72,8 @@ def _loss(problem, y, predictions):
     return tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(y, predictions)) / problem["shots"]
 
 
-def _forward(network, weights, x):
+def forward(network, weights, x):
+    """The network's predictions for x [n, ...] under weights {name: value}."""
     if network == "mlp":
         x = tf.nn.relu(tf.matmul(x, weights["dense_1/kernel"]) + weights["dense_1/bias"])
         x = tf.nn.relu(tf.matmul(x, weights["dense_2/kernel"]) + weights["dense_2/bias"])
@@ -120,10 +121,10 @@ def _evaluation(problem, weights, batch):
     @tf.function(autograph=False)
     def scores(support_x, support_y, query_x, query_y):
         fast = weights
-        accuracies = [_accuracy(support_y, _forward(problem["network"], fast, support_x))]
+        accuracies = [_accuracy(support_y, forward(problem["network"], fast, support_x))]
         for _ in range(problem["steps"]):
             fast = _inner_step(problem, fast, support_x, support_y)
-            accuracies.append(_accuracy(query_y, _forward(problem["network"], fast, query_x)))
+            accuracies.append(_accuracy(query_y, forward(problem["network"], fast, query_x)))
         return tf.stack(accuracies)
 
     tasks = list(zip(*(tf.unstack(tensor) for tensor in batch), strict=True))

@@ -12,6 +12,7 @@ from maml_tf.models.conv import MiniImagenetConv, OmniglotConv, _max_pool
 from maml_tf.models.layers import Conv2D
 from maml_tf.models.mlp import MLP
 from maml_tf.training.run_folder import weight_names
+from reproduce.bench import authors_way
 
 MODELS = {
     "omniglot": (lambda: OmniglotConv((28, 28, 1), 5, filters=8), (28, 28, 1)),
@@ -33,27 +34,18 @@ def test_tasks_together_equal_tasks_one_by_one(name):
     np.testing.assert_allclose(together, one_by_one, rtol=2e-4, atol=2e-4)
 
 
-def blocks_in_the_papers_order(model, params, x):
-    """Convolution with its bias, batch norm, ReLU, then the pool, one after the other (PROTOCOL 2.3, 2.6)."""
-    named = dict(zip(weight_names(model), params, strict=True))
-    stride = 2 if isinstance(model, OmniglotConv) else 1
-    for block in (1, 2, 3, 4):
-        x = tf.nn.conv2d(x, named[f"conv_{block}/kernel"], stride, "SAME") + named[f"conv_{block}/bias"]
-        centred = x - tf.reduce_mean(x, [0, 1, 2])
-        x = centred / tf.sqrt(tf.reduce_mean(centred**2, [0, 1, 2]) + 1e-3) + named[f"norm_{block}/beta"]
-        x = tf.nn.relu(x)
-        if stride == 1:
-            x = tf.nn.max_pool2d(x, 2, 2, "VALID")
-    x = tf.reduce_mean(x, [1, 2]) if stride == 2 else tf.reshape(x, [x.shape[0], -1])
-    return x @ named["output/kernel"] + named["output/bias"]
-
-
-@pytest.mark.parametrize("network", [OmniglotConv, MiniImagenetConv])
-def test_biases_left_out_and_pools_before_relu_change_nothing(network):
+@pytest.mark.parametrize(
+    ("network", "name"), [(OmniglotConv, "omniglot_conv"), (MiniImagenetConv, "mini_imagenet_conv")]
+)
+def test_biases_left_out_and_pools_before_relu_change_nothing(network, name):
+    """Beside the authors' order: convolution with its bias, batch norm, ReLU, then the pool (PROTOCOL 2.3, 2.6)."""
     model = network((33, 33, 2), 5, filters=4, dtype="float64")
     rng = np.random.default_rng(7)
     params = [tf.constant(rng.normal(size=v.shape)) for v in model.trainable_variables]
     x, upstream = tf.constant(rng.uniform(size=(6, 33, 33, 2))), tf.constant(rng.normal(size=(6, 5)))
+
+    def in_the_authors_order(model, params, x):
+        return authors_way.forward(name, dict(zip(weight_names(model), params, strict=True)), x)
 
     def logits_and_gradients(forward):
         with tf.GradientTape() as tape:
@@ -62,7 +54,7 @@ def test_biases_left_out_and_pools_before_relu_change_nothing(network):
             along = tf.reduce_sum(logits * upstream)
         return [logits, *tape.gradient(along, params)]
 
-    ours, expected = map(logits_and_gradients, (functional_call, blocks_in_the_papers_order))
+    ours, expected = map(logits_and_gradients, (functional_call, in_the_authors_order))
     for found, reference in zip(ours, expected, strict=True):
         np.testing.assert_allclose(found, reference, atol=1e-9)
 
