@@ -42,8 +42,8 @@ def use_cores_for_tasks(cores=None):
     On two cores an Omniglot meta-iteration (5-way 1-shot, 32 tasks) takes 0.063 s so; with TensorFlow's own choice of
     threads several times as long.
 
-    Convolutions keep what oneDNN has prepared for them. To save memory TensorFlow has it prepare the gradient with respect
-    to a kernel anew in every call, 0.07 ms: half of what it takes on five Omniglot images. Kept, an Omniglot
+    Convolutions keep what oneDNN has prepared for them. To save memory TensorFlow has it prepare the gradient with
+    respect to a kernel anew in every call, 0.07 ms: half of what it takes on five Omniglot images. Kept, an Omniglot
     meta-iteration is 15 % shorter, with the same bits and 1 % more memory.
 
     Args:

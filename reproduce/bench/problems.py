@@ -17,10 +17,16 @@ from reproduce.bench.workloads import WORKLOADS, growth_workloads, image_shape, 
 SEED = 1
 EVALUATED_TASKS = 20  # the library's block of test tasks; the time for all of them is a multiple
 MADE_UP = "made-up images of the true shapes"
-# Weights of the mini-ImageNet network after the 4000 meta-iterations of its cpu profile (reproduce/results/reduced). At
-# fresh weights its meta-gradient through five steps is chaotic: a change of every weight by one rounding error changes
-# it by 5 to 40 %, at these by 0.01 %, so that only here two programs can be told to agree.
-TRAINED = {"mini_imagenet_conv": pathlib.Path(__file__).parent / "trained_mini_imagenet_conv.npz"}
+# Trained 5-way weights: of mini-ImageNet after the 4000 meta-iterations of its cpu profile (reproduce/results/reduced),
+# of Omniglot from Table 1. At fresh weights a meta-gradient through five steps is chaotic: a change of every weight by
+# one rounding error changes it by 5 to 40 % (mini-ImageNet) and 5 % (Omniglot 20-way), at these by 0.01 %, so that only
+# here two programs can be told to agree.
+BENCH = pathlib.Path(__file__).parent
+TRAINED = {
+    "mini_imagenet_conv": BENCH / "trained_mini_imagenet_conv.npz",
+    "omniglot_conv": BENCH.parent / "checkpoints" / "omniglot_5way_1shot_conv" / "seed_1.npz",
+}
+TRAINED_WAYS = 5
 
 
 def write_problem(workload, path, data_folder=None):
@@ -104,10 +110,11 @@ def _image_classification(workload, spec, data_folder):
     keras.utils.set_random_seed(SEED)
     network = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[spec.model.network]
     model = network(shape, tasks.ways, spec.model.filters)
-    trained = TRAINED.get(spec.model.network)
-    if trained is not None and workload.image_side is None:
-        for variable, weights in zip(model.trainable_variables, read_weights(trained, model), strict=True):
-            variable.assign(weights)
+    if workload.image_side is None:  # other image sizes, for the growth of time and memory, have fresh weights
+        trained = read_weights(TRAINED[spec.model.network], network(shape, TRAINED_WAYS, spec.model.filters))
+        for variable, weights in zip(model.trainable_variables, trained, strict=True):
+            # 20 ways: the five outputs four times
+            variable.assign(np.tile(weights, variable.shape[-1] // weights.shape[-1]))
     problem, arrays = _described(spec, model, episodes.sample([SEED, 0], spec.meta.batch_size))
     return problem | {
         "filters": spec.model.filters,

@@ -227,10 +227,18 @@ def test_a_side_that_fails_says_why(tmp_path):
         side.close()
 
 
-def test_mini_imagenet_is_compared_at_trained_weights(tmp_path):
-    workload = dataclasses.replace(workloads.WORKLOADS["miniimagenet_1shot"], tasks=1)
+@pytest.mark.parametrize(
+    ("name", "network"), [("miniimagenet_1shot", "mini_imagenet_conv"), ("omniglot_20way_1shot", "omniglot_conv")]
+)
+def test_meta_gradients_are_compared_at_trained_weights(name, network, tmp_path):
+    workload = dataclasses.replace(workloads.WORKLOADS[name], tasks=1)
     problem, arrays = problems.write_problem(workload, tmp_path / "problem.npz")
-    with np.load(problems.TRAINED["mini_imagenet_conv"]) as trained:
+    ways = problem["outputs"]
+    with np.load(problems.TRAINED[network]) as trained:
         assert set(trained.files) == set(problem["names"])
         for name in trained.files:
-            np.testing.assert_array_equal(arrays[f"params/{name}"], trained[name])
+            ours = arrays[f"params/{name}"]
+            if name.startswith("output"):
+                assert ours.shape[-1] == ways
+            for first in range(0, ours.shape[-1], trained[name].shape[-1]):
+                np.testing.assert_array_equal(ours[..., first : first + trained[name].shape[-1]], trained[name])
