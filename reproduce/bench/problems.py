@@ -5,13 +5,13 @@ python -m reproduce.bench.problems WORKLOAD FILE.npz [DATA_FOLDER]
 
 import dataclasses
 import json
-import pathlib
 import sys
 
 import numpy as np
 
 from maml_tf.errors import DataMissingError
 from maml_tf.files import written_whole
+from reproduce.bench.environments import ROOT
 from reproduce.bench.workloads import WORKLOADS, growth_workloads, image_shape, spec_of
 
 SEED = 1
@@ -19,12 +19,11 @@ EVALUATED_TASKS = 20  # the library's block of test tasks; the time for all of t
 MADE_UP = "made-up images of the true shapes"
 # Trained 5-way weights: of mini-ImageNet after the 4000 meta-iterations of its cpu profile (reproduce/results/reduced),
 # of Omniglot from Table 1. At fresh weights a meta-gradient through five steps is chaotic: a change of every weight by
-# one rounding error changes it by 5 to 40 % (mini-ImageNet) and 5 % (Omniglot 20-way), at these by 0.01 %, so that only
-# here two programs can be told to agree.
-BENCH = pathlib.Path(__file__).parent
+# one rounding error changes it by 5 to 40 % (mini-ImageNet) and 5 % (Omniglot 20-way), at these by 0.01 %. Two
+# programs can be told to agree only here, and Omniglot 20-way would still need weights trained on 20 ways.
 TRAINED = {
-    "mini_imagenet_conv": BENCH / "trained_mini_imagenet_conv.npz",
-    "omniglot_conv": BENCH.parent / "checkpoints" / "omniglot_5way_1shot_conv" / "seed_1.npz",
+    "mini_imagenet_conv": ROOT / "reproduce" / "bench" / "trained_mini_imagenet_conv.npz",
+    "omniglot_conv": ROOT / "reproduce" / "checkpoints" / "omniglot_5way_1shot_conv" / "seed_1.npz",
 }
 TRAINED_WAYS = 5
 
