@@ -2,6 +2,7 @@
 #
 #   PROFILE=paper|cpu|smoke   the protocol to the letter (default), fewer iterations for two cores, or seconds to see it run
 #   SEEDS="1 2 3"             instead of the spec's seeds
+#   PRECISION=bfloat16        of the classifiers' products, or tensor_float_32; float32 by default
 #   MIRROR=folder             `make data` reads the data sets from there instead of the network
 #   RESTART=1                 train anew; without it a stopped training goes on and a finished one is taken as it is
 #   TENSORBOARD=1             write TensorBoard scalars below runs/
@@ -13,7 +14,7 @@ PROFILE ?= paper
 VENV := .venv
 RUN := $(VENV)/bin/python
 TRAIN := $(RUN) -m maml_tf train --results reproduce/results --weights reproduce/checkpoints
-OPTIONS = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(RESTART),--restart,--resume) $(if $(TENSORBOARD),--tensorboard)
+OPTIONS = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PRECISION),--precision $(PRECISION)) $(if $(RESTART),--restart,--resume) $(if $(TENSORBOARD),--tensorboard)
 REQUIREMENTS := requirements.txt requirements-report.txt requirements-dev.txt
 SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 
@@ -129,11 +130,12 @@ videos: setup  ## adapted policies as small GIFs, from their weights (1 minute; 
 export: setup  ## all cells of Tables 1 and 3 as packages for a machine with a GPU and JAX (20 minutes; reproduce/GPU.md)
 	for spec in $(wildcard reproduce/specs/omniglot_*.yaml reproduce/specs/miniimagenet_*.yaml); do \
 		$(RUN) -m maml_tf export-training-loop $$spec --out runs/packages --profile $(PROFILE) \
-			$(if $(SEEDS),--seeds $(SEEDS)) || exit; \
+			$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PRECISION),--precision $(PRECISION)) || exit; \
 	done
 
 snapshots: setup  ## what those packages trained, brought back to runs/snapshots: validated, tested, compared (SPEC=name)
 	$(RUN) -m maml_tf evaluate reproduce/specs/$(SPEC).yaml --snapshots runs/snapshots --profile $(PROFILE) \
+		$(if $(PRECISION),--precision $(PRECISION)) \
 		--results reproduce/results --weights reproduce/checkpoints
 
 bench: setup  ## speed beside the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)

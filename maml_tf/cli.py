@@ -9,7 +9,7 @@ import shlex
 import sys
 import traceback
 
-from maml_tf.config import PROFILES, read_spec
+from maml_tf.config import PRECISIONS, PROFILES, read_spec
 from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError
 
 
@@ -57,11 +57,16 @@ def main(arguments=None):
 
 
 def add_spec_options(parser):
-    """Under which profile a spec is read, and its seeds."""
+    """Under which profile a spec is read, and what is taken in place of its own keys."""
     parser.add_argument(
         "--profile", choices=PROFILES, default="paper", help="paper (default): the protocol to the letter"
     )
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the spec's seeds")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="instead of the spec's model.precision: a variant with a name and results of its own, judged by no target",
+    )
 
 
 def add_training_options(parser):
@@ -88,8 +93,11 @@ def add_data_option(parser):
 
 
 def spec_from(path, arguments):
-    """The ExperimentSpec of a file, under the chosen profile and seeds."""
+    """The ExperimentSpec of a file, under the chosen profile, seeds and precision."""
     spec = read_spec(path, arguments.profile)
+    if arguments.precision and arguments.precision != spec.model.precision:
+        model = dataclasses.replace(spec.model, precision=arguments.precision)
+        spec = dataclasses.replace(spec, name=f"{spec.name}_{arguments.precision}", model=model, targets={})
     return dataclasses.replace(spec, seeds=tuple(arguments.seeds)) if arguments.seeds else spec
 
 

@@ -17,6 +17,9 @@ import yaml
 from maml_tf.errors import UsageError
 
 PROFILES = ("paper", "cpu", "smoke")
+# float32: in full, on GPUs too. tensor_float_32: factors rounded to 10 bits where the GPU has tensor cores for that.
+# bfloat16: factors and products of the convolutions and hidden layers rounded to 8 bits, wherever it runs.
+PRECISIONS = ("float32", "tensor_float_32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +70,7 @@ class ModelSpec:
     filters: int = 0  # conv: filters of every block
     activation: typing.Literal["relu", "tanh"] = "relu"  # gaussian_policy: of the hidden layers
     context_size: int = 0  # of the context vector z (Appendix C.2): inputs of an mlp or a policy, channels of a conv
+    precision: typing.Literal[PRECISIONS] = "float32"  # classifiers: of what their matrix products multiply
 
     def __post_init__(self):
         has_filters = self.network.endswith("_conv")
@@ -187,6 +191,9 @@ class ExperimentSpec:
             raise UsageError("the method 'context_vector' needs model.context_size")
         if self.inner.likelihood_ratio and self.experiment != "reinforcement_learning":
             raise UsageError("inner.likelihood_ratio: allowed for reinforcement_learning only")
+        meta_learns_classifiers = self.experiment == "image_classification" and self.method != "supervised"
+        if self.model.precision != "float32" and not meta_learns_classifiers:
+            raise UsageError("model.precision: other than 'float32' for meta-learned image_classification only")
 
     @property
     def iterations(self):

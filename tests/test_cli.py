@@ -1,10 +1,11 @@
 """The command line: exit codes, messages, and that committed weights can be tested with it."""
 
+import argparse
 import pathlib
 import subprocess
 import sys
 
-from maml_tf.cli import command_line
+from maml_tf.cli import command_line, spec_from
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPECS = ROOT / "reproduce" / "specs"
@@ -61,6 +62,18 @@ def test_the_module_runs_as_a_command():
     shown = run("--help")
     assert shown.returncode == 0
     assert "train" in shown.stdout
+
+
+def test_another_precision_is_a_variant_that_no_target_judges():
+    path = SPECS / "omniglot_5way_1shot_conv.yaml"
+    read = argparse.Namespace(profile="paper", seeds=None, precision=None)
+    spec = spec_from(path, read)
+    assert spec_from(path, argparse.Namespace(**vars(read) | {"precision": "float32"})) == spec
+    variant = spec_from(path, argparse.Namespace(**vars(read) | {"precision": "bfloat16"}))
+    assert (variant.name, variant.model.precision) == ("omniglot_5way_1shot_conv_bfloat16", "bfloat16")
+    assert spec.targets
+    assert not variant.targets
+    assert variant.hash != spec.hash
 
 
 def test_the_command_in_a_result_names_no_folder_of_one_machine(monkeypatch):

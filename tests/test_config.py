@@ -50,6 +50,11 @@ def test_every_spec_reads_under_paper_and_smoke(path):
             r"changed.yaml: inner.likelihood_ratio: allowed for reinforcement_learning only",
         ),
         (
+            "  hidden: [40, 40]",
+            "  precision: bfloat16\n  hidden: [40, 40]",
+            r"changed.yaml: model.precision: other than 'float32' for meta-learned image_classification only",
+        ),
+        (
             "  iterations: 70000",
             "  iterations: many",
             r"changed.yaml: meta.iterations: 'many' is not allowed; expected a whole",

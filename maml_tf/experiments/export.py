@@ -46,4 +46,5 @@ def export(spec, *, folder, data_folder):
             "packages": origin["packages"],
             "data": experiment.data,
         },
+        tensor_float_32=spec.model.precision == "tensor_float_32",
     )

@@ -105,11 +105,12 @@ def load_classes(tasks, data_folder):
 
 def _build_model(spec, image_shape):
     ways, network, context = spec.tasks.ways, spec.model, spec.model.context_size
+    dtype = "mixed_bfloat16" if network.precision == "bfloat16" else "float32"
     if network.network == "mlp":
         features = int(np.prod(image_shape))
-        model = MLP(features + context, network.hidden, ways, network.batch_norm)
+        model = MLP(features + context, network.hidden, ways, network.batch_norm, dtype)
         return WithContext(model, (features,), context) if context else model
     conv = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[network.network]
     height, width, channels = image_shape
-    model = conv((height, width, channels + context), ways, network.filters)
+    model = conv((height, width, channels + context), ways, network.filters, dtype)
     return WithContext(model, image_shape, context) if context else model

@@ -6,6 +6,7 @@ import shutil
 import time
 
 import numpy as np
+import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.evaluation.intervals import half_width_95
@@ -21,7 +22,8 @@ from maml_tf.training.trainer import meta_train
 
 
 def build_experiment(spec, seed, data_folder):
-    """The experiment that a spec describes, for one seed."""
+    """The experiment that a spec describes, for one seed. From here on GPUs multiply in the precision it asks for."""
+    tf.config.experimental.enable_tensor_float_32_execution(spec.model.precision == "tensor_float_32")
     if spec.method == "supervised":
         return SupervisedExperiment(spec, seed, data_folder)
     if spec.experiment == "image_classification":

@@ -19,11 +19,12 @@ class _FourBlocks(keras.Model):
     output_initializer = keras.initializers.GlorotUniform
 
     def __init__(self, image_shape, ways, filters, dtype):
-        super().__init__(dtype=dtype)
+        kept = keras.dtype_policies.get(dtype).variable_dtype  # what is mixed are the products of the convolutions
+        super().__init__(dtype=kept)
         self.convolutions = [Conv2D(filters, stride=self.stride, name=f"conv_{i}", dtype=dtype) for i in BLOCKS]
-        self.norms = [BatchNorm(name=f"norm_{i}", dtype=dtype) for i in BLOCKS]
-        self.output_layer = Dense(ways, self.output_initializer(), name="output", dtype=dtype)
-        self(keras.ops.zeros((1, *image_shape), dtype=dtype))
+        self.norms = [BatchNorm(name=f"norm_{i}", dtype=kept) for i in BLOCKS]
+        self.output_layer = Dense(ways, self.output_initializer(), name="output", dtype=kept)
+        self(keras.ops.zeros((1, *image_shape), dtype=kept))
 
     def features(self, x):
         """What the output layer sees, [..., features], of images [..., height, width, channels]."""
@@ -46,7 +47,7 @@ class OmniglotConv(_FourBlocks):
         image_shape: (height, width, channels).
         ways: N, the number of logits.
         filters: 64 in the paper.
-        dtype: "float32", or "float64" for checks.
+        dtype: "float32"; "float64" for checks; "mixed_bfloat16": float32 but for the products of the convolutions.
     """
 
     stride = 2
@@ -71,7 +72,7 @@ class MiniImagenetConv(_FourBlocks):
         image_shape: (height, width, channels).
         ways: N, the number of logits.
         filters: 32 in the paper.
-        dtype: "float32", or "float64" for checks.
+        dtype: "float32"; "float64" for checks; "mixed_bfloat16": float32 but for the products of the convolutions.
     """
 
     def __init__(self, image_shape, ways, filters=32, dtype="float32"):

@@ -22,13 +22,14 @@ class MLP(keras.Model):
         hidden: units of each hidden layer.
         outputs: output units (N logits, or one value).
         batch_norm: whether every hidden layer is normalised over its batch.
-        dtype: "float32", or "float64" for checks.
+        dtype: "float32"; "float64" for checks; "mixed_bfloat16": float32 but for the products of the hidden layers.
     """
 
     takes_task_axis = True
 
     def __init__(self, inputs, hidden, outputs, batch_norm=False, dtype="float32"):
-        super().__init__(dtype=dtype)
+        kept = keras.dtype_policies.get(dtype).variable_dtype  # what is mixed are the products of the hidden layers
+        super().__init__(dtype=kept)
 
         def kernel_initializer():
             return keras.initializers.TruncatedNormal(stddev=KERNEL_STDDEV)
@@ -40,9 +41,9 @@ class MLP(keras.Model):
         ]
         self.norms = [tf.identity for _ in hidden]
         if batch_norm:
-            self.norms = [BatchNorm(name=f"norm_{layer}", dtype=dtype) for layer in range(1, len(hidden) + 1)]
-        self.output_layer = Dense(outputs, kernel_initializer(), name="output", dtype=dtype)
-        self(keras.ops.zeros((1, inputs), dtype=dtype))
+            self.norms = [BatchNorm(name=f"norm_{layer}", dtype=kept) for layer in range(1, len(hidden) + 1)]
+        self.output_layer = Dense(outputs, kernel_initializer(), name="output", dtype=kept)
+        self(keras.ops.zeros((1, inputs), dtype=kept))
 
     def call(self, x):
         if x.shape[-1] != self.inputs_per_example:  # images: keep the batch axes, flatten the rest

@@ -32,7 +32,9 @@ SYMBOLS = re.compile(r"@[\w.$-]+")
 HINTS = re.compile(r" attributes \{mhlo\.[^{}]*\}| \{mhlo\.frontend_attributes = \{[^{}]*\}\}")
 
 
-def export_training_loop(learner, distribution, meta, initial_params, *, folder, snapshot_every, about):
+def export_training_loop(
+    learner, distribution, meta, initial_params, *, folder, snapshot_every, about, tensor_float_32=False
+):
     """Writes the package of one training.
 
     Args:
@@ -43,6 +45,7 @@ def export_training_loop(learner, distribution, meta, initial_params, *, folder,
         folder: where packages are collected; this one goes into a folder in it, named by the spec.
         snapshot_every: iterations between two snapshots of the weights.
         about: what the manifest says beside that: spec, spec_hash, profile, git_commit, ...
+        tensor_float_32: leave it to the GPU to round the factors of float32 products to ten bits.
 
     Raises:
         UsageError: the folder holds a package of this spec already.
@@ -61,7 +64,7 @@ def export_training_loop(learner, distribution, meta, initial_params, *, folder,
     arguments += [{"name": "task_seed", "shape": [2], "dtype": "int32"}]
     arguments += [{"name": "num_iterations", "shape": [], "dtype": "int32"}]
     with written_whole(folder / "training_loop.mlir") as file:
-        file.write(stablehlo_of(learner, distribution, meta, initial_params[one_seed], arguments))
+        file.write(stablehlo_of(learner, distribution, meta, initial_params[one_seed], arguments, tensor_float_32))
     module = _checksummed(folder, "training_loop.mlir")
     pieces = [] if examples is None else _write_examples(collection / "examples", np.asarray(examples))
     initial_states = {}
@@ -89,13 +92,13 @@ def export_training_loop(learner, distribution, meta, initial_params, *, folder,
         file.write("\n")
 
 
-def stablehlo_of(learner, distribution, meta, params, arguments):
+def stablehlo_of(learner, distribution, meta, params, arguments, tensor_float_32=False):
     """The compiled loop of `maml_tf.training.loop`, as the text of a StableHLO module.
 
     Its function `main` takes the arrays of the TrainingState, the examples (where the tasks are cut from some), the
     seed of the task draws and the number of iterations; it returns the new state's arrays and the mean meta-loss.
 
-    Float32 products are asked for in full: GPUs would else round their factors to ten bits (TensorFloat-32).
+    Unless `tensor_float_32`, float32 products are asked for in full: GPUs would else round their factors to ten bits.
     """
     like = TrainingState.start(params)
     size = len(tf.nest.flatten(like))
@@ -114,13 +117,13 @@ def stablehlo_of(learner, distribution, meta, params, arguments):
         state, loss = loop(tf.nest.pack_sequence_as(like, arrays[:size]), num_iterations)
         return *tf.nest.flatten(state), loss
 
-    tensor_float_32 = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    enabled_before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)
     try:
         lowered = main.experimental_get_compiler_ir(*(tf.TensorSpec(a["shape"], a["dtype"]) for a in arguments))
         text = lowered(stage="stablehlo")
     finally:
-        tf.config.experimental.enable_tensor_float_32_execution(tensor_float_32)
+        tf.config.experimental.enable_tensor_float_32_execution(enabled_before)
     text = HINTS.sub("", LOCATIONS.sub("", LOCATION_LINES.sub("", text)))
     symbols = {}  # named by whatever this process has built before: numbered, so that the same loop is the same text
     text = SYMBOLS.sub(

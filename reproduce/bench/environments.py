@@ -10,12 +10,11 @@ from maml_tf.files import written_whole
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "runs" / "bench"  # git-ignored
-PYTORCH = ("torch==2.13.0", "--extra-index-url", "https://download.pytorch.org/whl/cpu")  # without CUDA: 190 MB
 # What each peer's environment is installed from.
 REQUIREMENTS = {
     "jax": ("jax==0.10.2", "numpy==2.4.6"),
-    "torch": ("numpy==2.4.6", *PYTORCH),
-    "torchopt": ("torchopt==0.7.3", "numpy==2.4.6", *PYTORCH),
+    "torch": ("torch==2.13.0", "numpy==2.4.6"),
+    "torchopt": ("torchopt==0.7.3", "torch==2.13.0", "numpy==2.4.6"),
     "envpool": ("envpool==1.2.5", "numpy==2.4.6"),
 }
 
@@ -32,6 +31,7 @@ SIDES = {
     "ours": Side("ours"),
     "ours_one_by_one": Side("ours"),
     "ours_recomputing": Side("ours"),
+    "ours_bfloat16": Side("ours"),
     "authors_way": Side("authors_way"),
     "jax_vmap": Side("peers_jax", "jax"),
     "jax_map": Side("peers_jax", "jax"),

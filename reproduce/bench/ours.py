@@ -19,11 +19,13 @@ from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 from reproduce.bench.prepared import Prepared, batch_of, repeated, versions_of, weights_of
 
-# The library's two ways to need less memory: one task after the other, and inner steps recomputed besides.
+# The library's two ways to need less memory: one task after the other, and inner steps recomputed besides; and its
+# convolutions in half the bits.
 SIDES = {
     "ours": {},
     "ours_one_by_one": {"tasks_per_chunk": 1},
     "ours_recomputing": {"tasks_per_chunk": 1, "recompute": True},
+    "ours_bfloat16": {},
 }
 
 
@@ -40,7 +42,7 @@ class FixedTasks(TaskDistribution):
 def prepare(side, problem, arrays):
     """See side.py."""
     use_cores_for_tasks()
-    model = _model(problem)
+    model = _model(problem, "mixed_bfloat16" if side == "ours_bfloat16" else "float32")
     placement = placement_for(model)
     learner = MAML(
         model,
@@ -87,8 +89,8 @@ def versions():
     return versions_of("tensorflow", "keras", "numpy")
 
 
-def _model(problem):
+def _model(problem, dtype):
     if problem["network"] == "mlp":
-        return MLP(problem["input_shape"][-1], problem["hidden"], problem["outputs"])
+        return MLP(problem["input_shape"][-1], problem["hidden"], problem["outputs"], dtype=dtype)
     network = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[problem["network"]]
-    return network(problem["input_shape"], problem["outputs"], problem["filters"])
+    return network(problem["input_shape"], problem["outputs"], problem["filters"], dtype)

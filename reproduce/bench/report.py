@@ -24,7 +24,7 @@ TARGETS = {
     "half_cheetah_sampling": (10.0, 1.0, 0.9),
     "ant_sampling": (10.0, 1.0, 0.9),
 }
-OURS = ("ours", "ours_one_by_one", "ours_recomputing")
+OURS = ("ours", "ours_one_by_one", "ours_recomputing", "ours_bfloat16")
 NOT_PEERS = (*OURS, "authors_way", "async_vector_env", "physics_only", "convolutions", "sgemm")
 AXES = {"tasks": "tasks", "shots": "shots K", "steps": "inner steps", "image_side": "image side in pixels"}
 

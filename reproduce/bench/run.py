@@ -38,6 +38,7 @@ TOLERANCE = 1e-3
 # A side that has been timed for so long gets no further turn: some peers take a hundred times as long as ours.
 SIDE_SECONDS = 60
 LIMITS = ("sgemm", "convolutions")  # sides that compute no meta-gradient but show what bounds one
+ROUNDED = ("ours_bfloat16",)  # sides whose difference is what their speed costs: measured, and whatever it is
 START_LIMIT = 600  # seconds that a side may take until its first result: peers' compilers are slow on convolutions
 
 
@@ -216,7 +217,7 @@ def _started(stack, problem, problem_file, side, cores):
     expected = read_values(values.with_name(f"{problem['workload']}-ours.npz"))
     if expected and side not in ("ours", *LIMITS):
         entry["difference"] = difference(read_values(values), expected)
-        if not entry["difference"] <= TOLERANCE:  # nor where it is not a number
+        if side not in ROUNDED and not entry["difference"] <= TOLERANCE:  # nor where it is not a number
             process.close()
             raise SideFailedError(f"its result differs from ours by {entry['difference']:.2g}; {TOLERANCE} is allowed")
     entry["repetitions"], seconds = 1, process.ask(1)["seconds"]

@@ -75,6 +75,19 @@ def run(*arguments):
     return runner.main([*map(str, arguments)])
 
 
+@pytest.mark.parametrize("rounded", [False, True])
+def test_products_are_asked_for_in_full_unless_they_may_be_rounded(tmp_path, rounded):
+    learner, tasks = sinusoid()
+    states = {1: learner.parameters()}
+    export_training_loop(
+        learner, tasks, META, states, folder=tmp_path, snapshot_every=50, about=ABOUT, tensor_float_32=rounded
+    )
+    text = (tmp_path / "made_up" / "training_loop.mlir").read_text()
+    products = [line for line in text.splitlines() if "stablehlo.dot_general" in line]
+    assert products
+    assert [("HIGHEST" in line) for line in products] == [not rounded] * len(products)
+
+
 @pytest.mark.parametrize(("build", "iterations"), [(sinusoid, 200), (photographs, 20)])
 def test_both_runtimes_reach_the_same_weights(build, iterations, tmp_path):
     learner, tasks = package(tmp_path / "package", build)
