@@ -89,10 +89,10 @@ class ImageClassificationExperiment:
             (scores, settings): accuracies in percent [tasks, steps + 1] by curve name, and the chosen iteration.
         """
         shots = f"{self.spec.tasks.shots}_shot"
-        scores = {
-            shots: self.test_scores(saved.chosen_params),
-            f"{shots}_last_model": self.test_scores(saved.state.params),
-        }
+        scores = {shots: self.test_scores(saved.chosen_params)}
+        if saved.best_params is None:  # nothing was validated: the last model is the chosen one
+            return scores, {}
+        scores[f"{shots}_last_model"] = self.test_scores(saved.state.params)
         return scores, {"best_iteration": saved.best_iteration, "best_validation_accuracy": saved.best_score}
 
 

@@ -7,11 +7,12 @@ import pytest
 
 from maml_tf.config import read_spec
 from maml_tf.errors import DataMissingError
-from maml_tf.experiments.run import run_experiment
+from maml_tf.experiments.run import build_experiment, run_experiment
 from maml_tf.reporting.targets import read_targets
 from maml_tf.tasks import mini_imagenet
 from maml_tf.tasks.image_set import write_image_set
-from maml_tf.training.run_folder import RunFolder
+from maml_tf.training.adam import TrainingState
+from maml_tf.training.run_folder import RunFolder, Saved
 
 REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
 SPECS = sorted((REPRODUCE / "specs").glob("*.yaml"))
@@ -48,6 +49,16 @@ def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path, monkey
         assert len(curve.mean) == len(curve.grad_steps) == len(curve.per_seed[0])
     for target, answer in spec.targets.items():
         assert result.targets[target].mean == result.curves[answer.curve].mean[answer.step]
+
+
+@pytest.mark.parametrize("name", ["sinusoid_maml", "omniglot_5way_1shot_nonconv", "point_navigation_maml"])
+def test_weights_that_nothing_chose_are_tested_once(name, data_folder):
+    spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
+    experiment = build_experiment(spec, 1, data_folder)
+    scores, settings = experiment.test(Saved(TrainingState.start(experiment.initial_params)))
+    assert set(scores) >= {answer.curve for answer in spec.targets.values()}
+    assert not [curve for curve in scores if curve.endswith("_last_model")]
+    assert "best_iteration" not in settings
 
 
 @pytest.mark.parametrize("name", ["sinusoid_pretrained", "omniglot_5way_1shot_context_vector", "point_navigation_maml"])
