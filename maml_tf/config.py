@@ -126,12 +126,11 @@ class MultiTaskSpec:
 
 @dataclasses.dataclass(frozen=True)
 class ValidationSpec:
-    """Choosing the best model during training."""
+    """Choosing the best model during training, on fixed validation tasks."""
 
     every: int  # iterations between two validations
     tasks: int  # fixed validation tasks
     steps: int  # gradient steps before the score
-    shots: int | None = None  # sinusoid: K of the validation tasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +190,8 @@ class ExperimentSpec:
             raise UsageError("the method 'context_vector' needs model.context_size")
         if self.inner.likelihood_ratio and self.experiment != "reinforcement_learning":
             raise UsageError("inner.likelihood_ratio: allowed for reinforcement_learning only")
+        if self.validation is not None and self.experiment != "image_classification":
+            raise UsageError("validation: allowed for image_classification only; elsewhere the protocol has none")
         meta_learns_classifiers = self.experiment == "image_classification" and self.method != "supervised"
         if self.model.precision != "float32" and not meta_learns_classifiers:
             raise UsageError("model.precision: other than 'float32' for meta-learned image_classification only")

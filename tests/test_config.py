@@ -50,6 +50,11 @@ def test_every_spec_reads_under_paper_and_smoke(path):
             r"changed.yaml: inner.likelihood_ratio: allowed for reinforcement_learning only",
         ),
         (
+            "evaluation:",
+            "validation: {every: 1000, tasks: 600, steps: 5}\nevaluation:",
+            r"changed.yaml: validation: allowed for image_classification only",
+        ),
+        (
             "  hidden: [40, 40]",
             "  precision: bfloat16\n  hidden: [40, 40]",
             r"changed.yaml: model.precision: other than 'float32' for meta-learned image_classification only",
