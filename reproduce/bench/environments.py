@@ -10,8 +10,8 @@ from maml_tf.files import written_whole
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "runs" / "bench"  # git-ignored
-# What each peer's environment is installed from. On Linux pip takes PyTorch with CUDA, some gigabytes; with the address of
-# PyTorch's own index of CPU builds in PIP_EXTRA_INDEX_URL it takes that, 190 MB.
+# What each peer's environment is installed from. On Linux pip takes PyTorch with CUDA, some gigabytes; with the address
+# of PyTorch's own index of CPU builds in PIP_EXTRA_INDEX_URL it takes one of these, 190 MB.
 REQUIREMENTS = {
     "jax": ("jax==0.10.2", "numpy==2.4.6"),
     "torch": ("torch==2.13.0", "numpy==2.4.6"),
