@@ -17,15 +17,15 @@ from reproduce.bench.workloads import WORKLOADS, growth_workloads, image_shape, 
 SEED = 1
 EVALUATED_TASKS = 20  # the library's block of test tasks; the time for all of them is a multiple
 MADE_UP = "made-up images of the true shapes"
-# Trained 5-way weights: of mini-ImageNet after the 4000 meta-iterations of its cpu profile (reproduce/results/reduced),
-# of Omniglot from Table 1. At fresh weights a meta-gradient through five steps is chaotic: a change of every weight by
-# one rounding error changes it by 5 to 40 % (mini-ImageNet) and 5 % (Omniglot 20-way), at these by 0.01 %. Two
-# programs can be told to agree only here, and Omniglot 20-way would still need weights trained on 20 ways.
+# Trained weights by network and ways: of mini-ImageNet and Omniglot 20-way after the 4000 and 2000 meta-iterations of
+# their cpu profiles (reproduce/results/reduced), of Omniglot 5-way from Table 1. At fresh weights a meta-gradient through
+# five steps is chaotic: a change of every weight by one rounding error changes it by 5 to 40 % (mini-ImageNet) and 5 %
+# (Omniglot 20-way), at trained ones by 0.01 %. Two programs can be told to agree only here.
 TRAINED = {
-    "mini_imagenet_conv": ROOT / "reproduce" / "bench" / "trained_mini_imagenet_conv.npz",
-    "omniglot_conv": ROOT / "reproduce" / "checkpoints" / "omniglot_5way_1shot_conv" / "seed_1.npz",
+    ("mini_imagenet_conv", 5): ROOT / "reproduce" / "bench" / "trained_mini_imagenet_conv.npz",
+    ("omniglot_conv", 5): ROOT / "reproduce" / "checkpoints" / "omniglot_5way_1shot_conv" / "seed_1.npz",
+    ("omniglot_conv", 20): ROOT / "reproduce" / "bench" / "trained_omniglot_conv_20way.npz",
 }
-TRAINED_WAYS = 5
 
 
 def write_problem(workload, path, data_folder=None):
@@ -110,10 +110,9 @@ def _image_classification(workload, spec, data_folder):
     network = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[spec.model.network]
     model = network(shape, tasks.ways, spec.model.filters)
     if workload.image_side is None:  # other image sizes, for the growth of time and memory, have fresh weights
-        trained = read_weights(TRAINED[spec.model.network], network(shape, TRAINED_WAYS, spec.model.filters))
+        trained = read_weights(TRAINED[spec.model.network, tasks.ways], model)
         for variable, weights in zip(model.trainable_variables, trained, strict=True):
-            # 20 ways: the five outputs four times
-            variable.assign(np.tile(weights, variable.shape[-1] // weights.shape[-1]))
+            variable.assign(weights)
     problem, arrays = _described(spec, model, episodes.sample([SEED, 0], spec.meta.batch_size))
     return problem | {
         "filters": spec.model.filters,
