@@ -16,7 +16,7 @@ from maml_tf.reporting import figures_rl  # noqa: E402
 from maml_tf.reporting.results import Curve  # noqa: E402
 from maml_tf.reporting.targets import read_targets  # noqa: E402
 
-ARGUMENTS = argparse.Namespace(profile="paper", seeds=None)
+ARGUMENTS = argparse.Namespace(profile="paper", seeds=None, precision=None)
 
 
 class Measured:
