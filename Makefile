@@ -14,7 +14,8 @@ PROFILE ?= paper
 VENV := .venv
 RUN := $(VENV)/bin/python
 TRAIN := $(RUN) -m maml_tf train --results reproduce/results --weights reproduce/checkpoints
-OPTIONS = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PRECISION),--precision $(PRECISION)) $(if $(RESTART),--restart,--resume) $(if $(TENSORBOARD),--tensorboard)
+SPEC_OPTIONS = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PRECISION),--precision $(PRECISION))
+OPTIONS = $(SPEC_OPTIONS) $(if $(RESTART),--restart,--resume) $(if $(TENSORBOARD),--tensorboard)
 REQUIREMENTS := requirements.txt requirements-report.txt requirements-dev.txt
 SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 
@@ -129,13 +130,11 @@ videos: setup  ## adapted policies as small GIFs, from their weights (1 minute; 
 # Each in a process of its own, which gives the memory of its data set back.
 export: setup  ## all cells of Tables 1 and 3 as packages for a machine with a GPU and JAX (20 minutes; reproduce/GPU.md)
 	for spec in $(wildcard reproduce/specs/omniglot_*.yaml reproduce/specs/miniimagenet_*.yaml); do \
-		$(RUN) -m maml_tf export-training-loop $$spec --out runs/packages --profile $(PROFILE) \
-			$(if $(SEEDS),--seeds $(SEEDS)) $(if $(PRECISION),--precision $(PRECISION)) || exit; \
+		$(RUN) -m maml_tf export-training-loop $$spec --out runs/packages $(SPEC_OPTIONS) || exit; \
 	done
 
 snapshots: setup  ## what those packages trained, brought back to runs/snapshots: validated, tested, compared (SPEC=name)
-	$(RUN) -m maml_tf evaluate reproduce/specs/$(SPEC).yaml --snapshots runs/snapshots --profile $(PROFILE) \
-		$(if $(PRECISION),--precision $(PRECISION)) \
+	$(RUN) -m maml_tf evaluate reproduce/specs/$(SPEC).yaml --snapshots runs/snapshots $(SPEC_OPTIONS) \
 		--results reproduce/results --weights reproduce/checkpoints
 
 bench: setup  ## speed beside the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)

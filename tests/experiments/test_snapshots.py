@@ -25,6 +25,7 @@ from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
+NAME = "omniglot_5way_1shot_nonconv"
 PLACE = {"hardware": "NVIDIA H200", "runtime": "jax 0.11.2"}
 
 
@@ -58,7 +59,7 @@ def small_experiment(monkeypatch):
 
 def spec_of(seeds=(1, 2), **meta):
     """A classifier's spec as it is, but for six iterations, validated every two."""
-    spec = read_spec(SPECS / "omniglot_5way_1shot_nonconv.yaml")
+    spec = read_spec(SPECS / f"{NAME}.yaml")
     return dataclasses.replace(
         spec,
         seeds=seeds,
@@ -111,7 +112,7 @@ def test_snapshots_give_the_result_of_a_training_here(tmp_path):
         assert there.settings[seed]["trained_on"] == "NVIDIA H200"
         assert there.settings[seed]["trained_with"] == "jax 0.11.2"
     assert there.hardware == f"trained on NVIDIA H200; tested on {here.hardware}"
-    assert read_result(tmp_path / "there" / "results" / "omniglot_5way_1shot_nonconv.json").curves == here.curves
+    assert read_result(tmp_path / "there" / "results" / f"{NAME}.json").curves == here.curves
     # again: what is validated is not validated again, and one seed can be taken alone
     again = measure_snapshots(spec, snapshots_folder=snapshots, **measuring(tmp_path, "there"))
     assert (again.curves, again.settings["seed_1"]["package"]) == (there.curves, there.settings["seed_1"]["package"])
@@ -134,26 +135,19 @@ def test_a_training_that_stopped_early_counts_as_reduced(tmp_path):
     assert result.weights == {}
     shorter = measure(spec_of(seeds=(1,), iterations=4), **measuring(tmp_path, "here"))
     assert result.curves == shorter.curves
-    assert (
-        read_result(tmp_path / "there" / "results" / "reduced" / "omniglot_5way_1shot_nonconv.json").curves
-        == result.curves
-    )
+    assert read_result(tmp_path / "there" / "results" / "reduced" / f"{NAME}.json").curves == result.curves
 
 
 def test_what_is_missing_or_of_another_spec_is_named(tmp_path):
     spec, options = spec_of(), measuring(tmp_path, "there")
-    with pytest.raises(
-        UsageError, match=r"omniglot_5way_1shot_nonconv: no training of the seeds any: .* seed_<n> for n = none"
-    ):
+    with pytest.raises(UsageError, match=rf"{NAME}: no training of the seeds any: .* seed_<n> for n = none"):
         measure_snapshots(spec, snapshots_folder=tmp_path, **options)
     snapshots = trained_elsewhere(spec_of(seeds=(1,)), tmp_path, 6)
     with pytest.raises(UsageError, match=r"no training of the seeds 2: there are folders seed_<n> for n = 1"):
         measure_snapshots(spec, snapshots_folder=snapshots, seeds=[2], **options)
-    with pytest.raises(
-        UsageError, match=r"state.npz: trained from omniglot_5way_1shot_nonconv \(profile paper, hash \w+\)"
-    ):
+    with pytest.raises(UsageError, match=rf"state.npz: trained from {NAME} \(profile paper, hash \w+\)"):
         measure_snapshots(spec_of(batch_size=4), snapshots_folder=snapshots, **options)
-    folder = snapshots / "omniglot_5way_1shot_nonconv"
+    folder = snapshots / NAME
     (folder / "seed_1" / "snapshot_0000002.npz").unlink()
     with pytest.raises(UsageError, match=r"snapshot_0000002.npz: no weights can be read from it"):
         measure_snapshots(spec, snapshots_folder=snapshots, **options)
