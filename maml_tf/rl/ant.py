@@ -11,6 +11,7 @@ CONTACT_COST = 0.0005
 SURVIVAL_BONUS = 0.05
 HEALTHY_HEIGHT = (0.2, 1.0)
 MAX_TORQUE = 150.0
+CONTACT_MARGIN = 0.01  # m; contacts push from this distance on
 
 
 def ant_model():
@@ -19,6 +20,7 @@ def ant_model():
     spec.option.timestep = 0.02
     for geom in spec.geoms:
         geom.solimp[:3] = (0.8, 0.8, 0.01)
+    _touch_the_floor_alone(spec)
     for actuator in spec.actuators:
         actuator.gear[0] = 1.0
         actuator.ctrlrange[:] = (-MAX_TORQUE, MAX_TORQUE)
@@ -31,6 +33,28 @@ def ant_model():
         objname="torso",
     )
     return compile_spec(spec)
+
+
+def _touch_the_floor_alone(spec):
+    """Names the pairs of geoms that can collide, as Gymnasium's bit masks have it: the floor with each of the others.
+
+    Today's MuJoCo adds up the margins of two geoms, the paper's took the larger one: between geoms of 0.01 m each the
+    feet would be pushed from 0.02 m on. A pair has its own margin. It also spares the search for what is close to what,
+    15 % of the physics.
+    """
+    for geom in spec.geoms:
+        geom.contype = geom.conaffinity = 0
+        if geom.name != "floor":
+            slide, spin, roll = geom.friction
+            spec.add_pair(
+                geomname1="floor",
+                geomname2=geom.name,
+                condim=geom.condim,
+                friction=(slide, slide, spin, roll, roll),
+                solref=geom.solref,
+                solimp=geom.solimp,
+                margin=CONTACT_MARGIN,
+            )
 
 
 class Ant(MujocoVectorEnv):
