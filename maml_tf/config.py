@@ -192,9 +192,8 @@ class ExperimentSpec:
             raise UsageError("inner.likelihood_ratio: allowed for reinforcement_learning only")
         if self.validation is not None and self.experiment != "image_classification":
             raise UsageError("validation: allowed for image_classification only; elsewhere the protocol has none")
-        meta_learns_classifiers = self.experiment == "image_classification" and self.method != "supervised"
-        if self.model.precision != "float32" and not meta_learns_classifiers:
-            raise UsageError("model.precision: other than 'float32' for meta-learned image_classification only")
+        if self.model.precision != "float32" and self.experiment != "image_classification":
+            raise UsageError("model.precision: other than 'float32' for image_classification only")
 
     @property
     def iterations(self):

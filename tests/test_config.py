@@ -57,7 +57,7 @@ def test_every_spec_reads_under_paper_and_smoke(path):
         (
             "  hidden: [40, 40]",
             "  precision: bfloat16\n  hidden: [40, 40]",
-            r"changed.yaml: model.precision: other than 'float32' for meta-learned image_classification only",
+            r"changed.yaml: model.precision: other than 'float32' for image_classification only",
         ),
         (
             "  iterations: 70000",

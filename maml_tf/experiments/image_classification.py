@@ -103,9 +103,14 @@ def load_classes(tasks, data_folder):
     return split_omniglot(load_omniglot(data_folder), tasks.split_seed)
 
 
+def dtype_policy(network):
+    """Keras' name for the precision of a ModelSpec's products; `run` sets tensor_float_32, which is no dtype."""
+    return "mixed_bfloat16" if network.precision == "bfloat16" else "float32"
+
+
 def _build_model(spec, image_shape):
     ways, network, context = spec.tasks.ways, spec.model, spec.model.context_size
-    dtype = "mixed_bfloat16" if network.precision == "bfloat16" else "float32"
+    dtype = dtype_policy(network)
     if network.network == "mlp":
         features = int(np.prod(image_shape))
         model = MLP(features + context, network.hidden, ways, network.batch_norm, dtype)

@@ -13,7 +13,7 @@ from maml_tf.baselines.supervised import (
     nearest_neighbour_accuracies,
     population_statistics,
 )
-from maml_tf.experiments.image_classification import BLOCK, load_classes
+from maml_tf.experiments.image_classification import BLOCK, dtype_policy, load_classes
 from maml_tf.machine import available_cores
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_cross_entropy
@@ -46,8 +46,10 @@ class SupervisedExperiment:
         self.data = self.classes["train"].source
         images = self.classes["train"].images
         keras.utils.set_random_seed(seed)
-        self.model = MiniImagenetConv(images.shape[2:], images.shape[0], spec.model.filters)
-        self.tuned_model = MiniImagenetConv(images.shape[2:], spec.tasks.ways, spec.model.filters)
+        self.model, self.tuned_model = (
+            MiniImagenetConv(images.shape[2:], outputs, spec.model.filters, dtype_policy(spec.model))
+            for outputs in (images.shape[0], spec.tasks.ways)
+        )
         self.placement = placement_for(self.model)
         self.learner = SupervisedTraining(self.model, mean_cross_entropy)
         self.initial_params = [tf.convert_to_tensor(variable) for variable in self.model.trainable_variables]

@@ -1,13 +1,16 @@
 """Every spec trains and is tested end to end at the smoke profile, on made-up images of the true shapes."""
 
+import dataclasses
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 
 from maml_tf.config import read_spec
 from maml_tf.errors import DataMissingError
 from maml_tf.experiments.run import build_experiment, run_experiment
+from maml_tf.models.layers import Conv2D, Dense
 from maml_tf.reporting.targets import read_targets
 from maml_tf.tasks import mini_imagenet
 from maml_tf.tasks.image_set import write_image_set
@@ -49,6 +52,21 @@ def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path, monkey
         assert len(curve.mean) == len(curve.grad_steps) == len(curve.per_seed[0])
     for target, answer in spec.targets.items():
         assert result.targets[target].mean == result.curves[answer.curve].mean[answer.step]
+
+
+@pytest.mark.parametrize("name", ["miniimagenet_5way_baselines", "omniglot_5way_1shot_nonconv"])
+def test_bfloat16_reaches_every_model(name, data_folder, monkeypatch):
+    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
+    spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
+    spec = dataclasses.replace(spec, model=dataclasses.replace(spec.model, precision="bfloat16"))
+    experiment = build_experiment(spec, 1, data_folder)
+    models = [value for value in vars(experiment).values() if isinstance(value, keras.Model)]
+    assert len(models) == (2 if spec.method == "supervised" else 1)
+    for model in models:
+        products = [layer for layer in model._flatten_layers() if isinstance(layer, Dense | Conv2D)]
+        *hidden, output = [layer.compute_dtype for layer in products]
+        assert set(hidden) == {"bfloat16"}
+        assert output == "float32"  # the logits
 
 
 @pytest.mark.parametrize("name", ["sinusoid_maml", "omniglot_5way_1shot_nonconv", "point_navigation_maml"])
