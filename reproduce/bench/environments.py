@@ -33,6 +33,7 @@ SIDES = {
     "ours_one_by_one": Side("ours"),
     "ours_recomputing": Side("ours"),
     "ours_bfloat16": Side("ours"),
+    "ours_float64": Side("ours"),
     "authors_way": Side("authors_way"),
     "jax_vmap": Side("peers_jax", "jax"),
     "jax_map": Side("peers_jax", "jax"),

@@ -19,14 +19,16 @@ from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 from reproduce.bench.prepared import Prepared, batch_of, repeated, versions_of, weights_of
 
-# The library's two ways to need less memory: one task after the other, and inner steps recomputed besides; and its
-# convolutions in half the bits.
+# The library's two ways to need less memory: one task after the other, and inner steps recomputed besides; its
+# convolutions in half the bits; and all in twice the bits, which tells how far off float32 is.
 SIDES = {
     "ours": {},
     "ours_one_by_one": {"tasks_per_chunk": 1},
     "ours_recomputing": {"tasks_per_chunk": 1, "recompute": True},
     "ours_bfloat16": {},
+    "ours_float64": {"tasks_per_chunk": 1},
 }
+DTYPES = {"ours_bfloat16": "mixed_bfloat16", "ours_float64": "float64"}  # the others': float32
 
 
 class FixedTasks(TaskDistribution):
@@ -42,7 +44,7 @@ class FixedTasks(TaskDistribution):
 def prepare(side, problem, arrays):
     """See side.py."""
     use_cores_for_tasks()
-    model = _model(problem, "mixed_bfloat16" if side == "ours_bfloat16" else "float32")
+    model = _model(problem, DTYPES.get(side, "float32"))
     placement = placement_for(model)
     learner = MAML(
         model,
@@ -53,8 +55,9 @@ def prepare(side, problem, arrays):
         together=placement.together,
         **SIDES[side],
     )
-    params = [tf.constant(weights) for weights in weights_of(problem, arrays).values()]
-    batch = TaskBatch(*map(tf.constant, batch_of(arrays)))
+    params = [tf.constant(weights, model.variable_dtype) for weights in weights_of(problem, arrays).values()]
+    dtypes = {"i": None, "f": model.variable_dtype}  # class labels stay integers
+    batch = TaskBatch(*(tf.constant(array, dtypes[array.dtype.kind]) for array in batch_of(arrays)))
     if problem["kind"] == "training":
         tasks = SinusoidTasks(problem["support"], problem["queries"])
         loop = compiled_loop(

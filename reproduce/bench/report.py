@@ -72,8 +72,9 @@ HEAD = """# Speed
 
 Written by `python -m reproduce.bench.report` from the JSON files of this folder, which `make bench` and
 `make bench-peers` write. Every side runs in a process of its own on the same cores, in turn with the others, on the
-same weights and tasks; first its meta-gradient is compared with ours (the norm of the difference over the norm of ours
-must not exceed 1e-3; that of our bfloat16 side is what its speed costs, whatever it is).
+same weights and tasks; first its meta-gradient is compared with ours: the norm of the difference over the norm of ours
+must not exceed 1e-3, or the side must be no further than twice as far as ours from the meta-gradient in float64 (both
+distances are given then). That of our bfloat16 side is what its speed costs, whatever it is.
 
 """
 
@@ -207,9 +208,13 @@ def _side(entry):
             "—" if start_up is None else f"{start_up:.1f} s",
             f"{entry['peak_bytes'] / 1e6:.0f} MB",
             f"{(entry['peak_bytes'] - entry['imported_bytes']) / 1e6:.0f} MB",
-            "—" if difference is None else f"{difference:.1g}",
+            "—" if difference is None else f"{difference:.1g}{_from_float64(entry)}",
         )
     )
+
+
+def _from_float64(entry):
+    return f" (from float64 {entry['off']:.1g}, ours {entry['ours_off']:.1g})" if "off" in entry else ""
 
 
 def _median(entry):

@@ -85,6 +85,28 @@ def test_half_the_bits_change_the_meta_gradient(problem):
     assert 1e-3 < run.difference(values_of("ours", "ours_bfloat16", described, arrays), expected) < 0.9
 
 
+def test_ours_in_float64_is_what_ours_rounds(problem):
+    described, arrays, expected = problem
+    exact = values_of("ours", "ours_float64", described, arrays)
+    assert {gradient.dtype for gradient in exact} == {np.dtype("float64")}
+    assert 1e-9 < run.difference(expected, exact) <= run.TOLERANCE
+
+
+def test_a_side_may_be_twice_as_far_from_float64_as_ours():
+    exact = [np.array([1.0, 0.0])]
+    ours, near, far = ([np.array([1.0, off])] for off in (0.01, -0.015, -0.025))
+    assert run.checked([np.array([1.0, 0.0101])], ours, None) == {"difference": pytest.approx(1e-4, rel=1e-3)}
+    distances = run.checked(near, ours, lambda: exact)
+    assert distances == {
+        "difference": pytest.approx(0.025, rel=1e-3),
+        "off": pytest.approx(0.015),
+        "ours_off": pytest.approx(0.01),
+    }
+    for found in (far, [np.array([np.nan, 0.0])]):
+        with pytest.raises(processes.SideFailedError, match=r"from float64 by .*, where ours does by 0\.01"):
+            run.checked(found, ours, lambda: exact)
+
+
 def test_both_sides_score_the_evaluated_tasks_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(problems, "EVALUATED_TASKS", 2)
     workload = dataclasses.replace(workloads.WORKLOADS["miniimagenet_evaluation"], image_side=17, steps=2)
@@ -176,7 +198,7 @@ def test_the_report_says_what_was_measured_and_whether_the_targets_are_reached(t
     problem = MLP | {"tasks": 25, "support": 10, "queries": 10, "steps": 1, "first_order": False}
     sides = {
         "ours": entry([1.0, 2.0, 3.0]),
-        "authors_way": entry([20.0, 24.0, 66.0], difference=2e-7),
+        "authors_way": entry([20.0, 24.0, 66.0], difference=0.02, off=0.01, ours_off=0.03),
         "jax_vmap": entry([2.0, 2.0, 6.0]),
         "jax_map": entry([8.0]),
         "torchopt": {"failed": "not installed: no wheel"},
@@ -207,6 +229,7 @@ def test_the_report_says_what_was_measured_and_whether_the_targets_are_reached(t
         in text
     )
     assert "| torchopt | not installed: no wheel" in text
+    assert "| 0.02 (from float64 0.01, ours 0.03) |" in text
     assert (tmp_path / "growth.png").stat().st_size > 0
 
 
