@@ -140,7 +140,7 @@ snapshots: setup  ## what those packages trained, brought back to runs/snapshots
 bench: setup  ## speed beside the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)
 	$(RUN) -m reproduce.bench.run
 
-bench-growth: setup  ## how time and peak memory grow with tasks, shots, inner steps and image size (30 minutes)
+bench-growth: setup  ## how time and peak memory grow with tasks, shots, inner steps and image size (5 minutes)
 	$(RUN) -m reproduce.bench.run --growth
 
 bench-peers: setup  ## the same beside JAX, PyTorch, torchopt and envpool, each installed in a folder of its own (2 hours)

@@ -250,8 +250,9 @@ def draw_growth(growth, path):
         memory.set_xlabel(label)
         for axis in column:
             axis.set_xticks(values)
-            axis.set_ylim(bottom=0)
             axis.grid(alpha=0.25)
+    for row in axes:  # the limits of a row are shared; set earlier, they would stay at what was drawn so far
+        row[0].set_ylim(bottom=0)
     axes[0][0].set_ylabel("processor time of one\nmeta-gradient (s)")
     axes[1][0].set_ylabel("peak memory beyond\nthe imports (GB)")
     figure.tight_layout()

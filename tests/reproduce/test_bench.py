@@ -233,6 +233,26 @@ def test_the_report_says_what_was_measured_and_whether_the_targets_are_reached(t
     assert (tmp_path / "growth.png").stat().st_size > 0
 
 
+def test_the_growth_plot_cuts_nothing_off(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr("maml_tf.reporting.figures.save", lambda figure, path: figures.append(figure))
+    points = {
+        size: [
+            {"cpu_seconds": [scale * n], "imported_bytes": 0, "peak_bytes": scale * n * 10**9, "value": n}
+            for n in (1, 2)
+        ]
+        for scale, size in enumerate(workloads.GROWTH, start=1)
+    }
+    report.draw_growth({"points": points}, tmp_path / "growth.png")
+    axes = figures[0].axes
+    assert len(axes) == 2 * len(points)
+    for axis in axes:
+        low, high = axis.get_ylim()
+        drawn = axis.get_lines()[0].get_ydata()
+        assert low == 0
+        assert max(drawn) < high
+
+
 def test_wrong_use_is_named(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="no measurements"):
         report.write_report(tmp_path)
