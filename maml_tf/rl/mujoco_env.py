@@ -33,7 +33,9 @@ def gymnasium_spec(file_name):
 
 
 def compile_spec(spec):
-    """The `MjModel` of a spec."""
+    """The `MjModel` of a spec of one robot."""
+    # One robot is one island of constraints. Looking for more costs 8 % of the physics and changes no bit.
+    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
     with warnings.catch_warnings():
         # Gymnasium's cheetah uses this attribute. Without it MuJoCo scales the solver's tolerance differently, and the
         # dynamics are no longer Gymnasium's to the last bit.

@@ -1,5 +1,7 @@
 """The cheetah and the ant: dynamics against plain MuJoCo, rewards recomputed, model changes, starts, failures."""
 
+import copy
+
 import gymnasium
 import mujoco
 import numpy as np
@@ -89,6 +91,27 @@ def test_the_cheetahs_dynamics_are_gymnasiums_at_one_step_an_action():
         reference.step(actions[0])
     np.testing.assert_allclose(envs.qpos[0], reference.data.qpos, rtol=0, atol=1e-10)
     np.testing.assert_allclose(envs.qvel[0], reference.data.qvel, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("family", [HalfCheetahVelocity, AntVelocity])
+def test_looking_for_islands_changes_no_bit(family):
+    envs, _ = started(family)
+    without = envs.model
+    searching = copy.copy(without)
+    searching.opt.disableflags = 0
+    assert without.opt.disableflags == mujoco.mjtDisableBit.mjDSBL_ISLAND
+    one, other = simulations(envs)[0], mujoco.MjData(searching)
+    other.qpos, other.qvel = one.qpos, one.qvel
+    mujoco.mj_forward(searching, other)
+    rng, islands = np.random.default_rng(0), []
+    for _ in range(200):
+        one.ctrl = other.ctrl = without.actuator_ctrlrange[:, 1] * rng.uniform(-1, 1, without.nu)
+        mujoco.mj_step(without, one)
+        mujoco.mj_step(searching, other)
+        islands.append(other.nisland)
+    np.testing.assert_array_equal(one.qpos, other.qpos)
+    np.testing.assert_array_equal(one.qvel, other.qvel)
+    assert max(islands) == 1
 
 
 def planar_centre_of_mass_velocity(model, qpos, qvel):
