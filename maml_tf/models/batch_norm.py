@@ -98,9 +98,8 @@ def fused_batch_norm(x, beta):
     """`BatchNorm` by TensorFlow's fused kernels for the CPU, in the second derivative too.
 
     The statistics of large batches are computed before: the kernel adds up a channel's numbers one after the other,
-    which leaves the variance of 75 x 84 x 84 of them off by 2e-4 and, with five inner steps, the first meta-gradient on
-    mini-ImageNet by 18 % (measured against float64; 0.2 % is what float32 costs otherwise). On Omniglot 20-way, with
-    20 x 14 x 14 of them, the trained network's is off by 7 %: in two tasks of 16 some unit's sign comes out wrong.
+    which leaves the variance of 75 x 84 x 84 of them off by 2e-4. With 20 x 14 x 14 of them, on Omniglot 20-way, a
+    trained network's meta-gradient is off by 7 % against float64: in two tasks of 16 some unit's sign comes out wrong.
     Computed before, the statistics leave it off by 0.08 % and cost 2 % of the time.
 
     TensorFlow builds the second derivative of its kernel from some thirty single operations, each a pass over memory:
