@@ -10,6 +10,7 @@ import numpy as np
 from maml_tf.cli import exit_codes
 from maml_tf.errors import UsageError
 from maml_tf.files import written_whole
+from reproduce.bench.environments import SIDES
 from reproduce.bench.workloads import GROWTH_BASE, WORKLOADS
 
 RESULTS = pathlib.Path(__file__).resolve().parents[1] / "results" / "bench"
@@ -24,7 +25,7 @@ TARGETS = {
     "half_cheetah_sampling": (10.0, 1.0, 0.9),
     "ant_sampling": (10.0, 1.0, 0.9),
 }
-OURS = ("ours", "ours_one_by_one", "ours_recomputing", "ours_bfloat16")
+OURS = [name for name, side in SIDES.items() if side.module == "ours"]
 NOT_PEERS = (*OURS, "authors_way", "async_vector_env", "physics_only", "convolutions", "sgemm")
 AXES = {"tasks": "tasks", "shots": "shots K", "steps": "inner steps", "image_side": "image side in pixels"}
 

@@ -204,9 +204,7 @@ def compared(problem, sides):
 
 def _started(stack, problem, problem_file, side, cores):
     """A side's process after its first result, which agrees with ours, its entry so far, a repetition's seconds."""
-    where = (RL_SIDES if "environment" in problem else SIDES)[side]
-    log = FOLDER / "logs" / f"{problem['workload']}-{side}.txt"
-    process = SideProcess(python_of(where.environment), where.module, side, problem_file, cores, log)
+    process = _process(problem, problem_file, side, cores)
     stack.callback(process.close)
     values = _values_file(problem, side)
     values.parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +229,12 @@ def _started(stack, problem, problem_file, side, cores):
         seconds = process.ask(math.ceil(TURN_SECONDS / seconds))["seconds"]
         entry["repetitions"] = math.ceil(TURN_SECONDS / seconds)
     return process, entry, seconds
+
+
+def _process(problem, problem_file, side, cores):
+    where = (RL_SIDES if "environment" in problem else SIDES)[side]
+    log = FOLDER / "logs" / f"{problem['workload']}-{side}.txt"
+    return SideProcess(python_of(where.environment), where.module, side, problem_file, cores, log)
 
 
 def checked(found, ours, in_float64):
@@ -268,9 +272,7 @@ def _values_in_float64(problem, problem_file, cores):
     side = "ours_float64"
     values = _values_file(problem, side)
     if not values.exists() or values.stat().st_mtime < _values_file(problem, "ours").stat().st_mtime:
-        log = FOLDER / "logs" / f"{problem['workload']}-{side}.txt"
-        process = SideProcess(sys.executable, SIDES[side].module, side, problem_file, cores, log)
-        with contextlib.closing(process):
+        with contextlib.closing(_process(problem, problem_file, side, cores)) as process:
             process.ask(1, save=values, limit=START_LIMIT)
     return read_values(values)
 

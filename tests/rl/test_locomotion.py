@@ -162,6 +162,8 @@ def test_the_ants_model_is_changed_to_rllabs():
     model = ant_model()
     assert (model.nq, model.nv, model.nu, model.opt.timestep) == (15, 14, 8, 0.02)
     assert model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
+    np.testing.assert_array_equal(model.geom_solimp[:, :3], [[0.8, 0.8, 0.01]] * model.ngeom)
+    np.testing.assert_array_equal(model.geom_solref, [[0.02, 1]] * model.ngeom)
     np.testing.assert_array_equal(model.pair_solimp[:, :3], [[0.8, 0.8, 0.01]] * 13)
     np.testing.assert_array_equal(model.pair_solref, [[0.02, 1]] * 13)
     np.testing.assert_array_equal(model.pair_margin, [0.01] * 13)
