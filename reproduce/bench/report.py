@@ -11,6 +11,7 @@ from maml_tf.cli import exit_codes
 from maml_tf.errors import UsageError
 from maml_tf.files import written_whole
 from reproduce.bench.environments import SIDES
+from reproduce.bench.limits import reason
 from reproduce.bench.workloads import GROWTH_BASE, WORKLOADS
 
 RESULTS = pathlib.Path(__file__).resolve().parents[1] / "results" / "bench"
@@ -55,7 +56,7 @@ def write_report(folder):
     measured = {name: read_measurements(folder, name) for name in WORKLOADS}
     if not any(measured.values()):
         raise UsageError(f"{folder}: no measurements: `make bench` makes them")
-    parts = [HEAD, summary(measured), READING]
+    parts = [HEAD, summary(measured), READING, not_reached(measured)]
     if (folder / "growth.json").exists():
         growth = json.loads((folder / "growth.json").read_text(encoding="utf-8"))
         draw_growth(growth, folder / "growth.png")
@@ -116,40 +117,106 @@ def summary(measured):
         "convolutions alone / ours | load |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name, runs in measured.items():
-        for cores in sorted({cores for cores, _ in runs}):
-            plain, with_peers = runs.get((cores, False)), runs.get((cores, True))
-            latest = max((run for run in (plain, with_peers) if run), key=lambda run: run["date"])
-            lines.append("| " + " | ".join(_summary_cells(name, cores, latest, with_peers)) + " |")
+    for name, cores, runs in _measurements(measured):
+        lines.append("| " + " | ".join(_summary_cells(name, cores, runs)) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _summary_cells(name, cores, latest, with_peers):
+def not_reached(measured):
+    """Every target that is missed, and why."""
+    misses = {}
+    for name, cores, runs in _measurements(measured):
+        ratios, found = _latest(runs)["ratios"], _found(name, cores, runs)
+        for which, target in zip(found, TARGETS.get(name, ()), strict=False):
+            if target is not None and found[which] is not None and found[which] < target:
+                shares = {side: ratio[_medians(cores)] for side, ratio in ratios.items()}
+                why = reason(name, which, found[which], target, shares)
+                what = f"{name.replace('_', ' ')}, {_compared(which, ratios)}"
+                misses.setdefault((what, target, why), []).append(f"{found[which]:.3g} on {_cores(cores)}")
+    lines = [
+        f"- **{what}: {', '.join(found)}, where {target:g} is asked.** {why}"
+        for (what, target, why), found in misses.items()
+    ]
+    return "\n".join(["## Not reached, and why", "", *lines, ""])
+
+
+def _compared(which, ratios):
+    """What one of the TARGETS compares."""
+    if which == "peer":
+        return "the fastest peer / ours"
+    sampling = "physics_only" in ratios
+    if which == "authors":
+        return "AsyncVectorEnv / ours" if sampling else "the authors' way / ours"
+    return "physics alone / ours" if sampling else "share of the peak"
+
+
+def _cores(number):
+    return f"{number} {'core' if number == 1 else 'cores'}"
+
+
+def _measurements(measured):
+    """(workload, number of cores, {with peers: measurement}), in order."""
+    for name, runs in measured.items():
+        for cores in sorted({cores for cores, _ in runs}):
+            yield name, cores, {peers: run for (number, peers), run in runs.items() if number == cores}
+
+
+def _latest(runs):
+    return max(runs.values(), key=lambda run: run["date"])
+
+
+def _medians(cores):
+    """On one core shares go by processor time: what a process would take if it had the core for itself."""
+    return "of_cpu_medians" if cores == 1 else "of_medians"
+
+
+def _reference(ratios):
+    return ratios.get("authors_way") or ratios.get("async_vector_env")
+
+
+def _peers(runs):
+    """{side: ratio} of the peers that were measured."""
+    ratios = runs[True]["ratios"] if True in runs else {}
+    return {side: ratio for side, ratio in ratios.items() if side not in NOT_PEERS}
+
+
+def _fastest(peers):
+    return min(peers, key=lambda side: peers[side]["of_medians"], default=None)
+
+
+def _found(name, cores, runs):
+    """{"authors", "peer", "share"}: what the TARGETS are compared with, None where it was not measured."""
+    latest, peers = _latest(runs), _peers(runs)
+    reference, fastest = _reference(latest["ratios"]), _fastest(peers)
+    share = None
+    if "physics_only" in latest["ratios"]:
+        share = latest["ratios"]["physics_only"][_medians(cores)]
+    elif "peak" in latest:
+        share = latest["peak"]["share_of_cpu_time" if cores == 1 else "share"]
+    return {
+        "authors": reference and reference["of_medians"],
+        "peer": fastest and peers[fastest]["of_medians"],
+        "share": share,
+    }
+
+
+def _summary_cells(name, cores, runs):
     authors, peer, share = TARGETS.get(name, (None, None, None))
-    ratios = latest["ratios"]
-    reference = ratios.get("authors_way") or ratios.get("async_vector_env")
-    peers = (with_peers or {"ratios": {}})["ratios"]
-    peers = {side: ratio for side, ratio in peers.items() if side not in NOT_PEERS}
-    fastest = min(peers, key=lambda side: peers[side]["of_medians"], default=None)
+    latest, peers = _latest(runs), _peers(runs)
+    fastest = _fastest(peers)
     # A target against the fastest peer is not settled before all peers are measured.
     of_all = "" if set(WORKLOADS[name].peers) <= set(peers) else f", {len(peers)} of {len(WORKLOADS[name].peers)} peers"
-    # On one core shares go by processor time: what a process would take if it had the core for itself.
-    medians = "of_cpu_medians" if cores == 1 else "of_medians"
-    convolutions = ratios.get("convolutions")
-    reached = None
-    if "physics_only" in ratios:
-        reached = ratios["physics_only"][medians]
-    elif "peak" in latest:
-        reached = latest["peak"]["share_of_cpu_time" if cores == 1 else "share"]
+    convolutions = latest["ratios"].get("convolutions")
+    reached = _found(name, cores, runs)["share"]
     load = latest["load_average"]
     return (
         name.replace("_", " "),
         str(cores),
         _ours(latest),
-        _ratio(reference, authors),
+        _ratio(_reference(latest["ratios"]), authors),
         "—" if fastest is None else f"{fastest.replace('_', ' ')}: {_ratio(peers[fastest], peer)}{of_all}",
         "—" if reached is None else f"{reached:.0%}{_verdict(reached, share, '{:.0%}')}",
-        "—" if convolutions is None else f"{convolutions[medians]:.0%}",
+        "—" if convolutions is None else f"{convolutions[_medians(cores)]:.0%}",
         f"{load[0]:.1f}-{load[1]:.1f}",
     )
 
@@ -183,8 +250,7 @@ def details(measured):
     for name, runs in measured.items():
         for (cores, peers), run in sorted(runs.items()):
             lines = [
-                f"### {name.replace('_', ' ')}, {cores} {'core' if cores == 1 else 'cores'}"
-                f"{', with the peers' if peers else ''}",
+                f"### {name.replace('_', ' ')}, {_cores(cores)}{', with the peers' if peers else ''}",
                 "",
                 "| " + " | ".join(DETAILS) + " |",
                 "|---" * len(DETAILS) + "|",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from maml_tf.errors import UsageError
-from reproduce.bench import convolutions, prepared, problems, processes, report, run, workloads
+from reproduce.bench import convolutions, limits, prepared, problems, processes, report, run, workloads
 
 # Small versions of the supervised workloads; Omniglot's and mini-ImageNet's others differ from these in sizes only. Odd
 # image sides, so that paddings and cut-off pooling edges count.
@@ -231,7 +231,27 @@ def test_the_report_says_what_was_measured_and_whether_the_targets_are_reached(t
     )
     assert "| torchopt | not installed: no wheel" in text
     assert "| 0.02 (from float64 0.01, ours 0.03) |" in text
+    assert "- **sinusoid, the fastest peer / ours: 1 on 1 core, where 1.5 is asked.** The same" in text
+    assert "- **ant sampling, physics alone / ours: 0.8 on 2 cores, where 0.9 is asked.** As" in text
+    assert text.count("is asked.**") == 2
     assert (tmp_path / "growth.png").stat().st_size > 0
+
+
+def test_a_missed_target_is_bounded_by_what_was_measured():
+    why = limits.reason("omniglot_5way_1shot", "authors", 1.2, 1.5, {"convolutions": 0.75})
+    assert "20% of our time would have to go" in why
+    assert "would have to take 5% instead of 25%" in why
+    assert "it would be 1.6." in why
+    why = limits.reason("ant_sampling", "authors", 6.0, 10.0, {"physics_only": 0.8})
+    assert "it would be 7.5." in why
+
+
+def test_every_missed_target_of_the_results_has_a_reason():
+    assert set(limits.REASONS) <= {(name, which) for name in report.TARGETS for which in ("authors", "peer", "share")}
+    measured = {name: report.read_measurements(report.RESULTS, name) for name in workloads.WORKLOADS}
+    text = report.not_reached(measured)
+    assert "is asked.**" in text
+    assert limits.NO_REASON not in text
 
 
 def test_the_growth_plot_cuts_nothing_off(tmp_path, monkeypatch):
