@@ -23,7 +23,7 @@ SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
 	fig4 table4 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
 	fig5-ant-direction table5 videos export snapshots bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
-	ablations-miniimagenet first-order-gain sinusoid-variants $(SINUSOID_ARMS) clean
+	ablations-miniimagenet first-order-gain precision sinusoid-variants $(SINUSOID_ARMS) clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | awk -F '\t' '{printf "  make %-36s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ ablations-miniimagenet: setup  ## what mini-ImageNet numbers depend on at test (
 
 first-order-gain: setup  ## what the first-order approximation saves of a meta-iteration on mini-ImageNet (5 minutes)
 	$(RUN) reproduce/first_order_gain.py
+
+precision: setup  ## what rounding the factors of products costs: meta-gradients and test accuracies (15 minutes)
+	$(RUN) reproduce/precision.py
 
 fig4: setup  ## Figure 4: 2D navigation, four arms, three seeds (35 minutes)
 	$(RUN) reproduce/fig4.py $(OPTIONS)
