@@ -67,19 +67,27 @@ class BatchNorm(keras.layers.Layer):
         A shift moves a batch's mean as much as the batch, so its own statistics cancel it. Only given ones do not:
         elsewhere it is left out, and its derivative, the zero that it is, costs no pass over the batch.
         """
-        beta = tf.convert_to_tensor(self.beta)
         if _recorded.get() is not None or _given.get() is not None:
-            return self._with_statistics(x if shift is None else x + shift, beta)
-        if shift is not None:
-            beta += 0.0 * shift
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        if x.shape.rank == self.batch_rank == 4 and x.dtype == tf.float32 and not on_gpu:
+            return self._with_statistics(x if shift is None else x + shift, tf.convert_to_tensor(self.beta))
+        beta = self.offset(shift)
+        if self.by_kernels(x):
             return fused_batch_norm(x, beta)
         axes = list(range(x.shape.rank - self.batch_rank, x.shape.rank - 1))
         centred = x - tf.reduce_mean(x, axes, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
         beta = tf.reshape(beta, [*beta.shape[:-1], *[1] * len(axes), beta.shape[-1]])
         return centred * tf.math.rsqrt(variance + EPSILON) + beta
+
+    def offset(self, shift):
+        """beta, on which `shift` has no influence: its derivative is zero, not None."""
+        beta = tf.convert_to_tensor(self.beta)
+        return beta if shift is None else beta + 0.0 * shift
+
+    def by_kernels(self, x):
+        """Whether a batch is one task's, on a CPU, with statistics of its own: what the fused forms are for."""
+        if _recorded.get() is not None or _given.get() is not None or tf.config.list_physical_devices("GPU"):
+            return False
+        return x.shape.rank == self.batch_rank == 4 and x.dtype == tf.float32
 
     def _with_statistics(self, x, beta):
         """`call` for one task's batch that notes or is given the statistics."""
@@ -128,7 +136,7 @@ def fused_batch_norm(x, beta):
     if numbers is not None and numbers <= FEW:
         y, _, _, mean, variance, unused = tf.raw_ops.FusedBatchNormV3(mean=[], variance=[], is_training=True, **given)
     else:
-        mean, variance = _statistics(x)
+        mean, variance = statistics_of(x)
         y, *_, unused = tf.raw_ops.FusedBatchNormV3(mean=mean, variance=variance, is_training=False, **given)
 
     def carried(g):
@@ -162,7 +170,7 @@ def fused_batch_norm(x, beta):
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _statistics(x):
+def statistics_of(x):
     """Mean and variance over all axes but the last: sums along the rows of images first, so that none gets long."""
     width, channels = x.shape[-2:]
     rows = tf.reshape(x, [-1, width * channels])

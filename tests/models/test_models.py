@@ -8,7 +8,7 @@ import tensorflow as tf
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import cross_entropy_over_shots
 from maml_tf.meta.maml import MAML
-from maml_tf.models.conv import MiniImagenetConv, OmniglotConv, _max_pool
+from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
 from maml_tf.models.layers import Conv2D
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks.base import TaskBatch
@@ -101,61 +101,6 @@ def test_gathered_patches_are_a_same_convolution(stride, side):
     for task in range(2):
         expected = tf.nn.conv2d(x[task], kernel[task], stride, "SAME") + bias[task]
         np.testing.assert_allclose(together[task], expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("graph", [False, True])
-def test_the_max_pool_of_one_task_equals_that_with_a_task_axis_in_value_and_derivatives(graph):
-    rng = np.random.default_rng(5)
-    x = tf.constant(rng.integers(0, 3, size=(1, 2, 7, 6, 3)), tf.float32)  # with ties, and an odd side
-
-    def derivatives(x):
-        with tf.GradientTape() as outer:
-            outer.watch(x)
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                y = _max_pool(x * (1 + x))
-                total = tf.reduce_sum(y**3)
-            slope = inner.gradient(total, x)
-            along = tf.reduce_sum(slope * tf.reshape(tf.range(252.0), slope.shape))
-        return y, slope, outer.gradient(along, x)
-
-    function = tf.function(derivatives, autograph=False) if graph else derivatives
-    for one, together in zip(function(x[0]), function(x), strict=True):
-        np.testing.assert_allclose(one, together[0], rtol=1e-5)
-
-
-def test_the_max_pool_with_a_task_axis_is_exact_in_its_second_derivative_under_xla():
-    # The inputs of a window differ by less than bfloat16 resolves.
-    x = 1 + 1e-4 * tf.random.stateless_normal([2, 3, 5, 5, 2], [1, 2])
-    direction = tf.random.stateless_normal(x.shape, [3, 4])
-
-    def hessian_vector_product(x):
-        with tf.GradientTape() as outer:
-            outer.watch(x)
-            with tf.GradientTape() as inner:
-                inner.watch(x)
-                y = tf.reduce_sum(_max_pool(x) ** 3)
-            slope = tf.reduce_sum(inner.gradient(y, x) * direction)
-        return _max_pool(x), outer.gradient(slope, x)
-
-    pooled, product = tf.function(hessian_vector_product, jit_compile=True)(x)
-    expected = np.zeros(x.shape, np.float32)
-    for t, n, row, column, channel in np.ndindex(*pooled.shape):
-        window = x[t, n, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2, channel].numpy()
-        assert pooled[t, n, row, column, channel] == window.max()
-        i, j = np.unravel_index(window.argmax(), (2, 2))
-        at = (t, n, 2 * row + i, 2 * column + j, channel)
-        expected[at] = 6 * x[at] * direction[at]
-    np.testing.assert_allclose(product, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_of_equal_neighbours_the_first_takes_the_gradient_with_and_without_a_task_axis():
-    for shape in ([1, 2, 2, 1], [1, 1, 2, 2, 1]):
-        x = tf.ones(shape)
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = _max_pool(x)
-        np.testing.assert_array_equal(tf.reshape(tape.gradient(y, x), [-1]), [1, 0, 0, 0])
 
 
 def test_sizes_of_the_papers_networks():

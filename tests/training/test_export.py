@@ -17,9 +17,9 @@ from maml_tf.errors import UsageError
 from maml_tf.meta.losses import cross_entropy_over_shots, mean_squared_error
 from maml_tf.meta.maml import MAML
 from maml_tf.models.batch_norm import BatchNorm
-from maml_tf.models.conv import _max_pool
 from maml_tf.models.layers import Conv2D, Dense
 from maml_tf.models.mlp import MLP
+from maml_tf.models.pooled_norm import max_pool
 from maml_tf.tasks.episodes import Episodes
 from maml_tf.tasks.sinusoid import SinusoidTasks
 from maml_tf.training import stablehlo_runner as runner
@@ -47,7 +47,7 @@ class OneBlock(keras.Model):
         self(keras.ops.zeros((1, side, side, 3)))
 
     def call(self, x):
-        x = _max_pool(tf.nn.relu(self.norm(self.convolution(x))))
+        x = max_pool(tf.nn.relu(self.norm(self.convolution(x))))
         return self.output_layer(tf.reshape(x, [*x.shape[:-3], -1]))
 
 
