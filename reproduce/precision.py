@@ -62,12 +62,12 @@ def main():
         problem_file = ROOT / "runs" / "precision" / f"{name}.npz"
         write_problem(BENCH[name], problem_file, arguments.data)
         exact = meta_gradient("ours_float64", problem_file)
-        settings[name] = {"meta_gradient_off": {}}
+        settings[name] = {}
         for precision in PRECISIONS:
             with products_in(precision):
                 off = difference(meta_gradient(SIDES[precision], problem_file), exact)
                 scores, data = test_accuracies(spec_of(BENCH[name]), precision, arguments.data)
-            settings[name]["meta_gradient_off"][precision] = float(f"{off:.3g}")
+            settings[name][f"meta_gradient_off_{precision}"] = float(f"{off:.3g}")
             settings[name]["data"] = str(data["origin"])
             curves[f"{name}_{precision}"] = summarise([scores])
             print(f"{name}, {precision}: the meta-gradient is off by {off:.2g} of its norm")

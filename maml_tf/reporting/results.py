@@ -68,9 +68,13 @@ def write_result(result, results_folder):
     """Writes `<results_folder>/<spec>.json`, for other profiles than `paper` below `reduced/`; returns the path.
 
     A diverged mean is written as null, since JSON knows no infinity.
+
+    Raises:
+        UsageError: what stands in the result could not be read again.
     """
     folder = pathlib.Path(results_folder)
     path = (folder if result.profile == "paper" else folder / "reduced") / f"{result.spec}.json"
+    from_mapping(Result, json.loads(json.dumps(dataclasses.asdict(result))), path)
     with written_whole(path) as file:
         json.dump(_finite(dataclasses.asdict(result)), file, indent=1, allow_nan=False)
         file.write("\n")

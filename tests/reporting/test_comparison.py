@@ -246,6 +246,13 @@ def test_tables_show_what_was_found():
     assert r"| \|second - first order\| <= 2.0" in markdown_table(judged)
 
 
+def test_a_result_that_could_not_be_read_again_is_not_written(tmp_path):
+    nested = dataclasses.replace(result({MAML: 0.6}), settings={"cell": {"off": {"float32": 0.1}}})
+    with pytest.raises(UsageError, match=r"sinusoid_maml\.json: settings\.cell\.off"):
+        write_result(nested, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_results_round_trip_with_divergence_and_are_checked(tmp_path):
     original = result({MAML: math.inf}, curves={"5_shot": curve(1.0, math.inf)})
     path = write_result(original, tmp_path)
