@@ -171,12 +171,18 @@ def fused_batch_norm(x, beta):
 
 @tf.function(jit_compile=True, autograph=False)
 def statistics_of(x):
-    """Mean and variance over all axes but the last: sums along the rows of images first, so that none gets long."""
+    """Mean and variance over all axes but the last."""
+    mean = channel_sums(x) / channel_size(x)
+    return mean, channel_sums(tf.square(x - mean)) / channel_size(x)
+
+
+def channel_sums(x):
+    """Sums of [..., width, channels] over all axes but the last: along rows of images first, so that none gets long."""
     width, channels = x.shape[-2:]
-    rows = tf.reshape(x, [-1, width * channels])
+    by_column = tf.reduce_sum(tf.reshape(x, [-1, width * channels]), axis=0)
+    return tf.reduce_sum(tf.reshape(by_column, [width, channels]), axis=0)
 
-    def mean_of(values):
-        return tf.reduce_mean(tf.reshape(tf.reduce_mean(values, axis=0), [width, channels]), axis=0)
 
-    mean = mean_of(rows)
-    return mean, mean_of(tf.square(rows - tf.tile(mean, [width])))
+def channel_size(x):
+    """How many numbers each channel has, as a number of x's type."""
+    return tf.cast(tf.reduce_prod(tf.shape(x)[:-1]), x.dtype)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from maml_tf.models.batch_norm import EPSILON, BatchNorm, statistics_of
+from maml_tf.models.batch_norm import EPSILON, BatchNorm, channel_size, channel_sums, statistics_of
 
 
 class PooledBatchNorm(BatchNorm):
@@ -83,20 +83,20 @@ def fused_norm_and_pool(x, beta):
 @tf.function(jit_compile=True, autograph=False)
 def _first(x, maxima, g, mean, r):
     """b(P' g) and the sum of g."""
-    count, sum_g = _numbers(x), _sums(g)
-    g_along = _sums(g * (maxima - mean)) * r / count  # E[G x^]
+    count, sum_g = channel_size(x), channel_sums(g)
+    g_along = channel_sums(g * (maxima - mean)) * r / count  # E[G x^]
     return r * (_put_back(g, x) - sum_g / count - (x - mean) * (r * g_along)), sum_g
 
 
 @tf.function(jit_compile=True, autograph=False)
 def _second(x, maxima, g, mean, r, w):
     """The derivatives of b(P' g) along w, by x and by g."""
-    count = _numbers(x)
+    count = channel_size(x)
     w_there = _at_maxima(x, w)
-    mean_g, mean_w = _sums(g) / count, _sums(w) / count
-    g_along = _sums(g * (maxima - mean)) * r / count  # E[G x^]
-    w_along = _sums(w * (x - mean)) * r / count  # E[w x^]
-    both = r * (_sums(w_there * g) / count - mean_w * mean_g - w_along * g_along)  # E[w b(G)]
+    mean_g, mean_w = channel_sums(g) / count, channel_sums(w) / count
+    g_along = channel_sums(g * (maxima - mean)) * r / count  # E[G x^]
+    w_along = channel_sums(w * (x - mean)) * r / count  # E[w x^]
+    both = r * (channel_sums(w_there * g) / count - mean_w * mean_g - w_along * g_along)  # E[w b(G)]
 
     def b(values, mean_values, along, at):
         return r * (values - mean_values - (at - mean) * (r * along))
@@ -106,31 +106,19 @@ def _second(x, maxima, g, mean, r, w):
     return by_x, b(w_there, mean_w, w_along, maxima)
 
 
-def _numbers(x):
-    """How many numbers a channel has."""
-    return tf.cast(tf.reduce_prod(tf.shape(x)[:-1]), x.dtype)
-
-
-def _sums(x):
-    """Sums over all axes but the last: along the rows of images first, so that none gets long."""
-    width, channels = x.shape[-2:]
-    by_column = tf.reduce_sum(tf.reshape(x, [-1, width * channels]), axis=0)
-    return tf.reduce_sum(tf.reshape(by_column, [width, channels]), axis=0)
-
-
-def _windows(x):
-    """[..., height, width, channels] as 2x2 windows [..., height // 2, 2, width // 2, 2, channels]."""
+def _corners(x):
+    """The four numbers of every 2x2 window of [..., height, width, channels], two rows of two, each [..., height // 2,
+    width // 2, channels]."""
     *leading, height, width, channels = x.shape
     leading = [-1 if size is None else size for size in leading]
     whole = x[..., : height // 2 * 2, : width // 2 * 2, :]
-    return tf.reshape(whole, [*leading, height // 2, 2, width // 2, 2, channels])
+    windows = tf.reshape(whole, [*leading, height // 2, 2, width // 2, 2, channels])
+    return [tf.unstack(row, axis=-2) for row in tf.unstack(windows, axis=-4)]
 
 
 def _choices(x):
     """Where windows have their maxima: whether in the upper row, and whether the left is the larger above and below."""
-    (upper_left, upper_right), (lower_left, lower_right) = (
-        tf.unstack(row, axis=-2) for row in tf.unstack(_windows(x), axis=-4)
-    )
+    (upper_left, upper_right), (lower_left, lower_right) = _corners(x)
     upper = tf.maximum(upper_left, upper_right) >= tf.maximum(lower_left, lower_right)
     return upper, upper_left >= upper_right, lower_left >= lower_right
 
@@ -138,9 +126,7 @@ def _choices(x):
 def _at_maxima(x, values):
     """`values` where `x`, alike in shape, has its windows' maxima: [..., height // 2, width // 2, channels]."""
     upper, left_above, left_below = _choices(x)
-    (upper_left, upper_right), (lower_left, lower_right) = (
-        tf.unstack(row, axis=-2) for row in tf.unstack(_windows(values), axis=-4)
-    )
+    (upper_left, upper_right), (lower_left, lower_right) = _corners(values)
     above = tf.where(left_above, upper_left, upper_right)
     return tf.where(upper, above, tf.where(left_below, lower_left, lower_right))
 
@@ -153,7 +139,7 @@ def _put_back(values, x):
     _, height, width, channels = x.shape
     upper, left_above, left_below = _choices(x)
     place = tf.where(upper, tf.where(left_above, 0, 1), tf.where(left_below, 2, 3))
-    places = tf.reshape(tf.range(4), [2, 1, 2, 1])  # of a window, as in `_windows`
+    places = tf.reshape(tf.range(4), [2, 1, 2, 1])  # of a window, as `_corners` has them
     spread = tf.where(place[:, :, None, :, None] == places, values[:, :, None, :, None], 0.0)
     spread = tf.reshape(spread, [-1, height // 2 * 2, width // 2 * 2, channels])
     return tf.pad(spread, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]])

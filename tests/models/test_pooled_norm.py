@@ -3,20 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from reference.norm_derivatives import derivatives
 
 from maml_tf.models.pooled_norm import PooledBatchNorm, max_pool
-
-
-def derivatives(layer, x, upstream, along, along_beta):
-    """The output, its derivatives along `upstream` by x and beta, and theirs along `along` by x and `upstream`."""
-    with tf.GradientTape() as outer:
-        outer.watch([x, upstream])
-        with tf.GradientTape() as inner:
-            inner.watch(x)
-            y = layer(x)
-        by_x, by_beta = inner.gradient(y, [x, layer.beta.value], upstream)
-        total = tf.reduce_sum(by_x * along) + tf.reduce_sum(by_beta * along_beta)
-    return y, by_x, by_beta, *outer.gradient(total, [x, upstream])
 
 
 def case(shape, ties):
@@ -71,6 +60,27 @@ def test_the_max_pool_is_that_of_tensorflow():
         totals = tf.reduce_sum(ours**3), tf.reduce_sum(theirs**3)
     np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(*(tape.gradient(total, x) for total in totals))
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_the_max_pool_of_one_task_equals_that_with_a_task_axis_in_value_and_derivatives(graph):
+    rng = np.random.default_rng(5)
+    x = tf.constant(rng.integers(0, 3, size=(1, 2, 7, 6, 3)), tf.float32)  # with ties, and an odd side
+
+    def derivatives(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                y = max_pool(x * (1 + x))
+                total = tf.reduce_sum(y**3)
+            slope = inner.gradient(total, x)
+            along = tf.reduce_sum(slope * tf.reshape(tf.range(252.0), slope.shape))
+        return y, slope, outer.gradient(along, x)
+
+    function = tf.function(derivatives, autograph=False) if graph else derivatives
+    for one, together in zip(function(x[0]), function(x), strict=True):
+        np.testing.assert_allclose(one, together[0], rtol=1e-5)
 
 
 def test_the_max_pool_is_exact_in_its_second_derivative_under_xla():
