@@ -99,7 +99,7 @@ class MetaSpec:
     batch_size: int  # tasks per iteration
     learning_rate: float  # beta, of Adam
     gradient_clip: float | None = None  # every entry of the meta-gradient into [-clip, clip]
-    tasks_per_chunk: int | None = None  # tasks differentiated at a time: bounds the memory; all by default
+    tasks_at_once: int | None = None  # tasks differentiated at a time at most: bounds the memory (see MAML)
 
 
 @dataclasses.dataclass(frozen=True)

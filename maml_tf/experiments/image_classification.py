@@ -47,7 +47,7 @@ class ImageClassificationExperiment:
             first_order=spec.inner.first_order,
             adapts=only_context if spec.method == "context_vector" else all_but_norm_offsets,
             together=self.placement.together,
-            tasks_per_chunk=spec.meta.tasks_per_chunk,
+            tasks_at_once=spec.meta.tasks_at_once,
             recompute=spec.inner.recompute,
         )
         self.initial_params = self.learner.parameters()

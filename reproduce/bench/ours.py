@@ -23,10 +23,10 @@ from reproduce.bench.prepared import Prepared, batch_of, repeated, versions_of, 
 # convolutions in half the bits; and all in twice the bits, which tells how far off float32 is.
 SIDES = {
     "ours": {},
-    "ours_one_by_one": {"tasks_per_chunk": 1},
-    "ours_recomputing": {"tasks_per_chunk": 1, "recompute": True},
+    "ours_one_by_one": {"tasks_at_once": 1},
+    "ours_recomputing": {"tasks_at_once": 1, "recompute": True},
     "ours_bfloat16": {},
-    "ours_float64": {"tasks_per_chunk": 1},
+    "ours_float64": {"tasks_at_once": 1},
 }
 DTYPES = {"ours_bfloat16": "mixed_bfloat16", "ours_float64": "float64"}  # the others': float32
 

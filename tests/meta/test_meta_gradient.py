@@ -14,8 +14,8 @@ STEP_SIZE = 0.05
 FORMS = {
     "together": {"together": True},
     "one by one": {"together": False},
-    "together in chunks": {"together": True, "tasks_per_chunk": 2},
-    "one by one in chunks": {"together": False, "tasks_per_chunk": 1},
+    "together in chunks": {"together": True, "tasks_at_once": 2},
+    "one by one, two at once": {"together": False, "tasks_at_once": 2},
     "together, recomputing": {"together": True, "recompute": True},
     "one by one, recomputing": {"together": False, "recompute": True},
 }
@@ -89,3 +89,34 @@ def test_first_order_is_another_gradient(problem, num_steps):
     _, second = ours(problem, num_steps, together=True)
     _, first = ours(problem, num_steps, first_order=True, together=True)
     assert not close(first, second, 0.02)
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("together", [True, False])
+def test_only_so_many_tasks_are_at_work_at_once(at_once, together):
+    """The loss notes the tasks (their first label) it is called with, forwards and backwards."""
+    T, events = 6, []
+
+    def note(labels):
+        events.extend(labels.reshape(-1, 4)[:, 0].astype(int).tolist())
+        return np.zeros((), np.float32)
+
+    def noting_loss(labels, predictions):
+        @tf.custom_gradient
+        def noted(x):
+            def gradient(upstream):
+                return upstream + tf.numpy_function(note, [labels], tf.float32, stateful=False)
+
+            return x + tf.numpy_function(note, [labels], tf.float32, stateful=False), gradient
+
+        return mean_squared_error(labels, noted(predictions))
+
+    labels = tf.reshape(tf.repeat(tf.range(T, dtype=tf.float32), 4), [T, 4, 1])
+    batch = TaskBatch(labels, labels, labels, labels)
+    learner = MAML(
+        MLP(1, (3,), 1), noting_loss, STEP_SIZE, 1, first_order=True, together=together, tasks_at_once=at_once
+    )
+    tf.function(learner.meta_gradient, autograph=False)(learner.parameters(), batch)
+    assert len(events) == 4 * T  # inner and outer loss, forwards and backwards
+    spans = [(events.index(task), len(events) - events[::-1].index(task)) for task in range(T)]
+    assert max(sum(first <= now < end for first, end in spans) for now in range(len(events))) <= at_once
