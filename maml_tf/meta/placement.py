@@ -39,8 +39,8 @@ def use_cores_for_tasks(cores=None):
     On a GPU float32 products are asked for in full, too, until a spec says otherwise (`model.precision`): by default
     TensorFlow rounds their factors to ten bits there (TensorFloat-32).
 
-    On two cores an Omniglot meta-iteration (5-way 1-shot, 32 tasks) takes 0.063 s so; with TensorFlow's own choice of
-    threads several times as long.
+    On two cores an Omniglot meta-gradient (5-way 1-shot, 32 tasks) takes 0.084 s so, with TensorFlow's own choice of
+    threads 0.22 s.
 
     Convolutions keep what oneDNN has prepared for them. To save memory TensorFlow has it prepare the gradient with
     respect to a kernel anew in every call, 0.07 ms: half of what it takes on five Omniglot images. Kept, an Omniglot
