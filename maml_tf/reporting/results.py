@@ -74,9 +74,10 @@ def write_result(result, results_folder):
     """
     folder = pathlib.Path(results_folder)
     path = (folder if result.profile == "paper" else folder / "reduced") / f"{result.spec}.json"
-    from_mapping(Result, json.loads(json.dumps(dataclasses.asdict(result))), path)
+    content = dataclasses.asdict(result)
+    from_mapping(Result, json.loads(json.dumps(content)), path)
     with written_whole(path) as file:
-        json.dump(_finite(dataclasses.asdict(result)), file, indent=1, allow_nan=False)
+        json.dump(_finite(content), file, indent=1, allow_nan=False)
         file.write("\n")
     return path
 

@@ -15,6 +15,7 @@ FORMS = {
     "together": {"together": True},
     "one by one": {"together": False},
     "together in chunks": {"together": True, "tasks_at_once": 2},
+    "one by one, one at once": {"together": False, "tasks_at_once": 1},
     "one by one, two at once": {"together": False, "tasks_at_once": 2},
     "together, recomputing": {"together": True, "recompute": True},
     "one by one, recomputing": {"together": False, "recompute": True},

@@ -67,7 +67,7 @@ def test_the_max_pool_of_one_task_equals_that_with_a_task_axis_in_value_and_deri
     rng = np.random.default_rng(5)
     x = tf.constant(rng.integers(0, 3, size=(1, 2, 7, 6, 3)), tf.float32)  # with ties, and an odd side
 
-    def derivatives(x):
+    def value_and_derivatives(x):
         with tf.GradientTape() as outer:
             outer.watch(x)
             with tf.GradientTape() as inner:
@@ -78,7 +78,7 @@ def test_the_max_pool_of_one_task_equals_that_with_a_task_axis_in_value_and_deri
             along = tf.reduce_sum(slope * tf.reshape(tf.range(252.0), slope.shape))
         return y, slope, outer.gradient(along, x)
 
-    function = tf.function(derivatives, autograph=False) if graph else derivatives
+    function = tf.function(value_and_derivatives, autograph=False) if graph else value_and_derivatives
     for one, together in zip(function(x[0]), function(x), strict=True):
         np.testing.assert_allclose(one, together[0], rtol=1e-5)
 

@@ -92,6 +92,32 @@ def test_ours_in_float64_is_what_ours_rounds(problem):
     assert 1e-9 < run.difference(expected, exact) <= run.TOLERANCE
 
 
+def test_the_sides_take_turns_in_another_order_every_time(monkeypatch):
+    """Each once a turn: who always follows the same side is timed with what that one leaves of the machine's speed."""
+    asked = []
+
+    class Process:
+        def __init__(self, side):
+            self.side = side
+
+        def ask(self, repetitions):
+            asked.append(self.side)
+            nothing = {"imported_bytes": 0, "peak_bytes": 0, "versions": {}}
+            return {"seconds": 0.1, "cpu_seconds": 0.1, "units": 1} | nothing
+
+    def started(stack, problem, problem_file, side, cores):
+        return Process(side), {"seconds": [], "cpu_seconds": [], "repetitions": 1}, 0.1
+
+    monkeypatch.setattr(run, "_started", started)
+    monkeypatch.setattr(run, "read_problem", lambda path: ({"kind": "sampling", "environment": "ant"}, {}))
+    monkeypatch.setattr(run, "multiply_adds", lambda problem: None)
+    sides = ["ours", "authors_way", "torch_vmap"]
+    run.measure(workloads.WORKLOADS["sinusoid"], None, sides, {0}, rounds=20)
+    turns = [tuple(asked[turn : turn + 3]) for turn in range(0, 60, 3)]
+    assert all(sorted(turn) == sorted(sides) for turn in turns)
+    assert {turn[0] for turn in turns} == set(sides)
+
+
 def test_a_side_may_be_twice_as_far_from_float64_as_ours():
     exact = [np.array([1.0, 0.0])]
     ours, near, far = ([np.array([1.0, off])] for off in (0.01, -0.015, -0.025))
