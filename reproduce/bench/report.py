@@ -77,8 +77,8 @@ Written by `python -m reproduce.bench.report` from the JSON files of this folder
 they take turns, in another order every time (what was measured before commit e0186e2: in the same order, ours always
 after the matrix products, which cost it up to a tenth on Omniglot). First its meta-gradient is compared with ours: the
 norm of the difference over the norm of ours must not exceed 1e-3, or the side must be no further than twice as far
-as ours from the meta-gradient in float64 (both distances are given then). That of our bfloat16 side is what its speed costs,
-whatever it is.
+as ours from the meta-gradient in float64 (both distances are given then). That of our bfloat16 side is what
+its speed costs, whatever it is.
 
 """
 
