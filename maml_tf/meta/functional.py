@@ -3,7 +3,7 @@
 import keras
 
 
-def functional_call(model, params, x, method="__call__"):
+def functional_call(model, params, x, *more, method="__call__"):
     """The output of `model` on `x`, computed with `params` in place of its trainable variables.
 
     Nothing is assigned, so gradients flow through `params` to whatever they were computed from: assigning adapted
@@ -16,6 +16,7 @@ def functional_call(model, params, x, method="__call__"):
         model: a built Keras model.
         params: list of tensors in the order of `model.trainable_variables`, all with or all without a task axis T.
         x: inputs [n, ...], or [T, n, ...] for parameters with a task axis.
+        more: further arguments of the method.
         method: the name of another method of the model to call in place of the model itself.
 
     Returns:
@@ -24,4 +25,4 @@ def functional_call(model, params, x, method="__call__"):
     with keras.StatelessScope() as scope:
         for variable, value in zip(model.trainable_variables, params, strict=True):
             scope.add_update((variable, value))
-        return getattr(model, method)(x)
+        return getattr(model, method)(x, *more)

@@ -11,7 +11,12 @@ from maml_tf.models.few_rows import few_rows_matmul, has_few_rows
 
 
 class Dense(keras.layers.Layer):
-    """x [n, in] -> x W + b [n, units]; or [T, n, in] -> [T, n, units] with W [T, in, units] and b [T, units]."""
+    """x [n, in] -> x W + b [n, units]; or [T, n, in] -> [T, n, units] with W [T, in, units] and b [T, units].
+
+    Called with `updates` as well, W and b stay those that all tasks share, and what each task's gradient steps have
+    taken from them is given as factors, a pair of s [T, m, in] and d [T, m, units] for each step: task t's kernel is
+    W - s[t]' d[t], its bias b - the sum of d[t] over m. Neither is written out (`maml_tf/meta/factored.py`).
+    """
 
     def __init__(self, units, kernel_initializer="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
@@ -24,8 +29,14 @@ class Dense(keras.layers.Layer):
         )
         self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
 
-    def call(self, x):
+    def call(self, x, updates=None):
         kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
+        if updates is not None:
+            T, n, size = x.shape
+            y = tf.reshape(tf.matmul(tf.reshape(x, [T * n, size]), kernel), [T, n, self.units]) + bias
+            for s, d in updates:
+                y -= tf.matmul(tf.matmul(x, s, transpose_b=True), d) + tf.reduce_sum(d, axis=1, keepdims=True)
+            return y
         product = few_rows_matmul if has_few_rows(x, kernel) else tf.matmul
         return product(x, kernel) + bias[..., tf.newaxis, :]
 

@@ -46,8 +46,31 @@ class MLP(keras.Model):
         self(keras.ops.zeros((1, inputs), dtype=kept))
 
     def call(self, x):
-        if x.shape[-1] != self.inputs_per_example:  # images: keep the batch axes, flatten the rest
-            x = tf.reshape(x, [*x.shape[:-3], self.inputs_per_example])
+        x = self._flat(x)
         for dense, norm in zip(self.dense, self.norms, strict=True):
             x = tf.nn.relu(norm(dense(x)))
         return self.output_layer(x)
+
+    def call_with_updates(self, x, updates=None):
+        """The output for T tasks whose gradient steps are given as factors, and what the next step's factors are of.
+
+        Args:
+            x: inputs [T, n, ...].
+            updates: for each dense layer the factors of every step taken (see `Dense`); by default none was taken.
+
+        Returns:
+            (output [T, n, outputs], [(input [T, n, in], product [T, n, units]) of each dense layer])
+        """
+        x, passed = self._flat(x), []
+        updates = updates or [[] for _ in range(len(self.dense) + 1)]
+        for dense, norm, of_layer in zip(self.dense, self.norms, updates[:-1], strict=True):
+            passed.append((x, dense(x, updates=of_layer)))
+            x = tf.nn.relu(norm(passed[-1][1]))
+        passed.append((x, self.output_layer(x, updates=updates[-1])))
+        return passed[-1][1], passed
+
+    def _flat(self, x):
+        """Images become vectors, [..., inputs]; vectors stay as they are."""
+        if x.shape[-1] == self.inputs_per_example:
+            return x
+        return tf.reshape(x, [*x.shape[:-3], self.inputs_per_example])
