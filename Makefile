@@ -23,7 +23,7 @@ SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
 	fig4 table4 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
 	fig5-ant-direction table5 videos export snapshots bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
-	ablations-miniimagenet first-order-gain precision sinusoid-variants $(SINUSOID_ARMS) clean
+	ablations-miniimagenet first-order-gain precision sinusoid-variants table3-variants $(SINUSOID_ARMS) clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | awk -F '\t' '{printf "  make %-36s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ table1: setup  ## Table 1 whole: the cells that are not trained yet are trained 
 
 table3: setup  ## Table 3: the context vector on Omniglot (hours on a CPU)
 	$(RUN) reproduce/table3.py $(OPTIONS)
+
+table3-variants: setup  ## Table 3's network with all weights adapted, z among them (2 hours; PROFILE=cpu 15 minutes)
+	$(TRAIN) reproduce/specs/omniglot_5way_1shot_context_vector_all_weights.yaml $(OPTIONS)
 
 # One target for each cell: table1-omniglot-5way-1shot-nonconv, table1-miniimagenet-5way-1shot-maml-first-order, ...
 table1-omniglot-5way-1shot: table1-omniglot-5way-1shot-conv  ## Table 1, Omniglot 5-way 1-shot (2 hours; PROFILE=cpu 35 minutes)
