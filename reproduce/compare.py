@@ -12,6 +12,7 @@ from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, UsageError
 from maml_tf.files import written_whole
 from maml_tf.reporting.comparison import CITATION, NOT_RUN, REDUCED, Comparison, compare, read_known_misses
 from maml_tf.reporting.results import read_results
+from maml_tf.reporting.short_table import short_markdown_table
 from maml_tf.reporting.tables import as_json, markdown_table, summary, text_table
 from maml_tf.reporting.targets import read_targets
 
@@ -110,7 +111,7 @@ def update_readme(comparison):
         raise UsageError(f"{path}: the markers {README_START} and {README_END} must stand in it once each")
     before, rest = text.split(README_START)
     after = rest.split(README_END)[1]
-    table = markdown_table(comparison, skip=(NOT_RUN, CITATION))
+    table = short_markdown_table(comparison, skip=(NOT_RUN, CITATION))
     with written_whole(path) as file:
         file.write(f"{before}{README_START}\n{table}{README_END}{after}")
 

@@ -53,23 +53,29 @@ def whole_table(comparison):
 def markdown_table(comparison, skip=()):
     """The same as Markdown."""
     lines = ["| " + " | ".join(HEADERS) + " |", "|---" * len(HEADERS) + "|"]
-    lines += [_markdown_row(_cells(row, BOLD_MISS)) for row in comparison.rows if row.verdict not in skip]
+    lines += [markdown_row(_cells(row, BOLD_MISS)) for row in comparison.rows if row.verdict not in skip]
+    claims, misses = claims_and_known_misses(comparison, skip)
+    if misses:
+        misses = ["", "Known misses:", "", *misses]
+    return "\n".join([*lines, *claims, *misses]) + "\n"
+
+
+def claims_and_known_misses(comparison, skip=()):
+    """Two lists of Markdown lines: the table of the claims, and a point for each miss that is explained."""
     claims = [row for row in comparison.claims if row.verdict not in skip]
     if claims:
-        lines += ["", "| claim of the paper | measured | verdict |", "|---|---|---|"]
-        lines += [
-            _markdown_row((f"{row.target.claim} ({row.target.source})", row.detail, _verdict(row, BOLD_MISS)))
+        header = ["", "| claim of the paper | measured | verdict |", "|---|---|---|"]
+        claims = header + [
+            markdown_row((f"{row.target.claim} ({row.target.source})", row.detail, _verdict(row, BOLD_MISS)))
             for row in claims
         ]
-    explained = [row for row in (*comparison.rows, *comparison.claims) if row.explained]
-    if explained:
-        lines += ["", "Known misses:", ""]
-        lines += [
-            f"* **{row.target.id}**{' (holds here)' if row.lucky else ''}: {row.known_miss.cause} "
-            f"Tried: {row.known_miss.tried}"
-            for row in explained
-        ]
-    return "\n".join(lines) + "\n"
+    misses = [
+        f"* **{row.target.id}**{' (holds here)' if row.lucky else ''}: {row.known_miss.cause} "
+        f"Tried: {row.known_miss.tried}"
+        for row in (*comparison.rows, *comparison.claims)
+        if row.explained
+    ]
+    return claims, misses
 
 
 def summary(comparison):
@@ -108,7 +114,7 @@ def as_json(comparison):
     }
 
 
-def _markdown_row(cells):
+def markdown_row(cells):
     """A row of a Markdown table; a bar inside a cell would begin another one."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
@@ -122,10 +128,18 @@ def _cells(row, miss="MISS"):
     size = f"{setting['ways']}-way " if "ways" in setting else ""
     size += f"{setting['shots']}-shot " if "shots" in setting else ""
     what = f"{target.experiment} {size}{target.method}{step}"
-    ours = _value(row.ours.mean, row.ours.ci95) if row.ours else "—"
+    ours = shown_value(row.ours.mean, row.ours.ci95) if row.ours else "—"
     seeds = str(len(row.ours.per_seed)) if row.ours else "—"
     profile = row.result.profile if row.result else "—"
-    return (target.where, what, _value(target.paper_mean, target.paper_ci95), ours, seeds, profile, _verdict(row, miss))
+    return (
+        target.where,
+        what,
+        shown_value(target.paper_mean, target.paper_ci95),
+        ours,
+        seeds,
+        profile,
+        _verdict(row, miss),
+    )
 
 
 def _verdict(row, miss="MISS"):
@@ -138,12 +152,13 @@ def _verdict(row, miss="MISS"):
     return f"{shown} ({'; '.join(notes)})" if notes else shown
 
 
-def _value(mean, ci95):
+def shown_value(mean, ci95, digits=4):
+    """A mean with its interval, as far as there are such; to so many digits."""
     if mean is None:
         return "—"
     if not math.isfinite(mean):
         return "diverged"
-    shown = f"{mean:.4g}"
+    shown = f"{mean:.{digits}g}"
     return f"{shown} ± {ci95:.3g}" if ci95 is not None and math.isfinite(ci95) else shown
 
 

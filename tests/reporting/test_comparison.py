@@ -13,6 +13,7 @@ from maml_tf.errors import UsageError
 from maml_tf.reporting import comparison as c
 from maml_tf.reporting.claims import CLAIMS
 from maml_tf.reporting.results import Curve, Result, TargetValue, read_result, read_results, write_result
+from maml_tf.reporting.short_table import short_markdown_table
 from maml_tf.reporting.tables import as_json, markdown_table, summary, text_table
 from maml_tf.reporting.targets import read_targets
 
@@ -244,6 +245,32 @@ def test_tables_show_what_was_found():
     )
     assert "diverged" in text_table(compare(result({MAML: math.inf})))
     assert r"| \|second - first order\| <= 2.0" in markdown_table(judged)
+
+
+def test_the_short_table_has_a_line_for_each_arm():
+    steps = {f"sinusoid_5shot_maml_step{step}": value for step, value in ((1, 9.0), (5, 0.381), (10, 0.35))}
+    judged = compare(
+        result(steps | {PRETRAINED: 2.5, CONV: 99.0, "omniglot_5way_5shot_conv_maml": 42.0}),
+        result({"miniimagenet_5way_1shot_maml": 30.0}, "mini", profile="cpu", iterations_done=9),
+        known=[c.KnownMiss(MAML, "one diverges", "all", "today")],
+    )
+    table = short_markdown_table(judged, skip=(c.NOT_RUN, c.CITATION))
+    where = "Table 2 / Figure 6 (K=5)"
+    for line in (
+        f"| {where} | sinusoid 5-shot MAML | 1, 5, 10 | 0.67 / 0.38 / 0.35 | **9** / 0.381 / 0.35 | 2 "
+        "| 1 **MISS** (known), 2 pass |",
+        f"| {where} | sinusoid 5-shot pretrained | 1 | 2.41 | 2.5 ± 0.01 | 2 | pass |",
+        "| Table 1 | omniglot 5-way 1-shot MAML conv | 3 | 98.7 ± 0.4 | 99 ± 0.01 | 2 | pass |",
+        "| Table 1 | omniglot 5-way 5-shot MAML conv | 3 | 99.9 ± 0.1 | **42 ± 0.01** | 2 | **MISS** |",
+        "| Table 1 | miniimagenet 5-way 1-shot MAML | 10 | 48.7 ± 1.84 | 30 ± 0.01 | 2 "
+        "| reduced: 9 of 70000 iterations |",
+    ):
+        assert line in table.splitlines()
+    assert "matching nets" not in table
+    folded = table.split("<details>")[1]
+    assert "one diverges Tried: all" in folded
+    assert "<details>" not in short_markdown_table(compare(result({CONV: 99.0})))
+    assert "| citation |" in short_markdown_table(judged)
 
 
 def test_a_result_that_could_not_be_read_again_is_not_written(tmp_path):
