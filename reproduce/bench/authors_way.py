@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from reproduce.bench.prepared import Prepared, batch_of, repeated, versions_of, weights_of
+from reproduce.bench.prepared import Prepared, batch_of, hidden_layers, repeated, versions_of, weights_of
 
 NORM_EPSILON = 1e-3
 BLOCKS = (1, 2, 3, 4)
@@ -75,8 +75,12 @@ def _loss(problem, y, predictions):
 def forward(network, weights, x):
     """The network's predictions for x [n, ...] under weights {name: value}."""
     if network == "mlp":
-        x = tf.nn.relu(tf.matmul(x, weights["dense_1/kernel"]) + weights["dense_1/bias"])
-        x = tf.nn.relu(tf.matmul(x, weights["dense_2/kernel"]) + weights["dense_2/bias"])
+        x = tf.reshape(x, [x.shape[0], -1])
+        for i in hidden_layers(weights):
+            x = tf.matmul(x, weights[f"dense_{i}/kernel"]) + weights[f"dense_{i}/bias"]
+            if f"norm_{i}/beta" in weights:
+                x = _normalised(x, weights[f"norm_{i}/beta"])
+            x = tf.nn.relu(x)
         return tf.matmul(x, weights["output/kernel"]) + weights["output/bias"]
     stride = 2 if network == "omniglot_conv" else 1
     for i in BLOCKS:
@@ -90,8 +94,9 @@ def forward(network, weights, x):
 
 def _normalised(x, beta):
     """Over the batch and space. Not with `tf.nn.moments`, whose second derivative is wrong in TensorFlow 2."""
-    centred = x - tf.reduce_mean(x, [0, 1, 2])
-    return centred * tf.math.rsqrt(tf.reduce_mean(tf.square(centred), [0, 1, 2]) + NORM_EPSILON) + beta
+    axes = list(range(x.shape.rank - 1))
+    centred = x - tf.reduce_mean(x, axes)
+    return centred * tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axes) + NORM_EPSILON) + beta
 
 
 def _training(problem, weights, meta_gradients):

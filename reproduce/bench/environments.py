@@ -32,6 +32,7 @@ SIDES = {
     "ours": Side("ours"),
     "ours_one_by_one": Side("ours"),
     "ours_recomputing": Side("ours"),
+    "ours_written_out": Side("ours"),
     "ours_bfloat16": Side("ours"),
     "ours_float64": Side("ours"),
     "authors_way": Side("authors_way"),

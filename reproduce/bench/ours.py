@@ -1,5 +1,6 @@
 """Our side: the library as it runs."""
 
+import math
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -19,12 +20,14 @@ from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 from reproduce.bench.prepared import Prepared, batch_of, repeated, versions_of, weights_of
 
-# The library's two ways to need less memory: one task after the other, and inner steps recomputed besides; its
-# convolutions in half the bits; and all in twice the bits, which tells how far off float32 is.
+# The library's two ways to need less memory: one task after the other, and inner steps recomputed besides; adapted
+# kernels written out where the library would not; its convolutions in half the bits; and all in twice the bits, which
+# tells how far off float32 is.
 SIDES = {
     "ours": {},
     "ours_one_by_one": {"tasks_at_once": 1},
     "ours_recomputing": {"tasks_at_once": 1, "recompute": True},
+    "ours_written_out": {"by_factors": False},
     "ours_bfloat16": {},
     "ours_float64": {"tasks_at_once": 1},
 }
@@ -94,6 +97,7 @@ def versions():
 
 def _model(problem, dtype):
     if problem["network"] == "mlp":
-        return MLP(problem["input_shape"][-1], problem["hidden"], problem["outputs"], dtype=dtype)
+        inputs = math.prod(problem["input_shape"])
+        return MLP(inputs, problem["hidden"], problem["outputs"], problem["batch_norm"], dtype)
     network = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[problem["network"]]
     return network(problem["input_shape"], problem["outputs"], problem["filters"], dtype)

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from reproduce.bench.prepared import Prepared, batch_of, moving_and_still, repeated, versions_of, weights_of
+from reproduce.bench.prepared import (
+    Prepared,
+    batch_of,
+    hidden_layers,
+    moving_and_still,
+    repeated,
+    versions_of,
+    weights_of,
+)
 
 NORM_EPSILON = 1e-3
 BLOCKS = (1, 2, 3, 4)
@@ -59,8 +67,12 @@ def _loss(problem, y, predictions):
 
 def _forward(network, weights, x):
     if network == "mlp":
-        x = jax.nn.relu(x @ weights["dense_1/kernel"] + weights["dense_1/bias"])
-        x = jax.nn.relu(x @ weights["dense_2/kernel"] + weights["dense_2/bias"])
+        x = x.reshape(x.shape[0], -1)
+        for i in hidden_layers(weights):
+            x = x @ weights[f"dense_{i}/kernel"] + weights[f"dense_{i}/bias"]
+            if f"norm_{i}/beta" in weights:
+                x = _normalised(x, weights[f"norm_{i}/beta"])
+            x = jax.nn.relu(x)
         return x @ weights["output/kernel"] + weights["output/bias"]
     stride = 2 if network == "omniglot_conv" else 1
     for i in BLOCKS:
@@ -74,8 +86,9 @@ def _forward(network, weights, x):
 
 
 def _normalised(x, beta):
-    centred = x - x.mean((0, 1, 2))
-    return centred * lax.rsqrt(jnp.square(centred).mean((0, 1, 2)) + NORM_EPSILON) + beta
+    axes = tuple(range(x.ndim - 1))
+    centred = x - x.mean(axes)
+    return centred * lax.rsqrt(jnp.square(centred).mean(axes) + NORM_EPSILON) + beta
 
 
 def _training(problem, weights, meta_loss):

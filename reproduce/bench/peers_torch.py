@@ -12,7 +12,15 @@ import torch
 import torch.nn.functional as nn
 from torch.func import grad, vmap
 
-from reproduce.bench.prepared import Prepared, batch_of, moving_and_still, repeated, versions_of, weights_of
+from reproduce.bench.prepared import (
+    Prepared,
+    batch_of,
+    hidden_layers,
+    moving_and_still,
+    repeated,
+    versions_of,
+    weights_of,
+)
 
 NORM_EPSILON = 1e-3
 BLOCKS = (1, 2, 3, 4)
@@ -116,8 +124,12 @@ def _loss(problem, y, predictions):
 
 def _forward(network, weights, x):
     if network == "mlp":
-        x = torch.relu(x @ weights["dense_1/kernel"] + weights["dense_1/bias"])
-        x = torch.relu(x @ weights["dense_2/kernel"] + weights["dense_2/bias"])
+        x = x.flatten(1)  # images of one channel: whether it comes first or last makes no difference
+        for i in hidden_layers(weights):
+            x = x @ weights[f"dense_{i}/kernel"] + weights[f"dense_{i}/bias"]
+            if f"norm_{i}/beta" in weights:
+                x = _normalised(x, weights[f"norm_{i}/beta"])
+            x = torch.relu(x)
         return x @ weights["output/kernel"] + weights["output/bias"]
     for i in BLOCKS:
         kernel, bias = weights[f"conv_{i}/kernel"], weights[f"conv_{i}/bias"]
@@ -125,13 +137,16 @@ def _forward(network, weights, x):
             x = nn.conv2d(nn.pad(x, _same_padding(*x.shape[-2:])), kernel, bias, stride=2)
         else:
             x = nn.conv2d(x, kernel, bias, padding=1)
-        beta = weights[f"norm_{i}/beta"]
-        x = torch.relu(nn.batch_norm(x, None, None, bias=beta, training=True, eps=NORM_EPSILON))
+        x = torch.relu(_normalised(x, weights[f"norm_{i}/beta"]))
         if network == "mini_imagenet_conv":
             x = nn.max_pool2d(x, 2)
     # Flattened with the channels last, as the dense layer's weights expect them.
     x = x.mean((2, 3)) if network == "omniglot_conv" else x.permute(0, 2, 3, 1).flatten(1)
     return x @ weights["output/kernel"] + weights["output/bias"]
+
+
+def _normalised(x, beta):
+    return nn.batch_norm(x, None, None, bias=beta, training=True, eps=NORM_EPSILON)
 
 
 def _same_padding(height, width):

@@ -55,6 +55,11 @@ def batch_of(arrays):
     return [arrays[name] for name in ("support_x", "support_y", "query_x", "query_y")]
 
 
+def hidden_layers(weights):
+    """The numbers of a fully connected network's hidden layers, of its weights {name: value}."""
+    return range(1, 1 + sum(name.startswith("dense_") and name.endswith("/kernel") for name in weights))
+
+
 def moving_and_still(problem, weights):
     """The weights {name: value} that the inner loop moves, and the others."""
     moves = dict(zip(problem["names"], problem["adaptable"], strict=True))

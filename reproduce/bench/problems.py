@@ -5,6 +5,7 @@ python -m reproduce.bench.problems WORKLOAD FILE.npz [DATA_FOLDER]
 
 import dataclasses
 import json
+import math
 import sys
 
 import numpy as np
@@ -25,6 +26,7 @@ MADE_UP = "made-up images of the true shapes"
 # by some 1e-6 at both, but for such choices.
 TRAINED = {
     ("mini_imagenet_conv", 5): ROOT / "reproduce" / "bench" / "trained_mini_imagenet_conv.npz",
+    ("mlp", 5): ROOT / "reproduce" / "checkpoints" / "omniglot_5way_1shot_nonconv" / "seed_1.npz",
     ("omniglot_conv", 5): ROOT / "reproduce" / "checkpoints" / "omniglot_5way_1shot_conv" / "seed_1.npz",
     ("omniglot_conv", 20): ROOT / "reproduce" / "bench" / "trained_omniglot_conv_20way.npz",
 }
@@ -84,7 +86,6 @@ def _sinusoid(spec):
         if name.endswith("kernel"):
             arrays[name] = rng.normal(size=kernel.shape, scale=np.sqrt(2 / kernel.shape[0])).astype(np.float32)
     return problem | {
-        "hidden": spec.model.hidden,
         "outputs": 1,
         "loss": "mean_squared_error",
         "learning_rate": spec.meta.learning_rate,
@@ -96,6 +97,7 @@ def _image_classification(workload, spec, data_folder):
     import keras
 
     from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
+    from maml_tf.models.mlp import MLP
     from maml_tf.tasks.episodes import Episodes
     from maml_tf.training.run_folder import read_weights
 
@@ -109,15 +111,17 @@ def _image_classification(workload, spec, data_folder):
     images, origin = _images(tasks, "test" if evaluation else "train", shape, tasks.shots + queries, data_folder)
     episodes = Episodes(images, tasks.ways, tasks.shots, queries, tasks.rotations)
     keras.utils.set_random_seed(SEED)
-    network = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[spec.model.network]
-    model = network(shape, tasks.ways, spec.model.filters)
+    if spec.model.network == "mlp":
+        model = MLP(math.prod(shape), spec.model.hidden, tasks.ways, spec.model.batch_norm)
+    else:
+        network = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[spec.model.network]
+        model = network(shape, tasks.ways, spec.model.filters)
     if workload.image_side is None:  # other image sizes, for the growth of time and memory, have fresh weights
         trained = read_weights(TRAINED[spec.model.network, tasks.ways], model)
         for variable, weights in zip(model.trainable_variables, trained, strict=True):
             variable.assign(weights)
     problem, arrays = _described(spec, model, episodes.sample([SEED, 0], spec.meta.batch_size))
     return problem | {
-        "filters": spec.model.filters,
         "outputs": tasks.ways,
         "shots": tasks.shots,
         "loss": "cross_entropy_over_shots",
@@ -144,6 +148,7 @@ def _images(tasks, split, shape, images_per_class, data_folder):
 def _described(spec, model, batch):
     """What all supervised problems have: (problem, arrays)."""
     from maml_tf.meta.maml import all_but_norm_offsets
+    from maml_tf.meta.placement import takes_factors
     from maml_tf.training.run_folder import weight_names
 
     names = weight_names(model)
@@ -151,8 +156,11 @@ def _described(spec, model, batch):
         f"params/{name}": np.asarray(variable) for name, variable in zip(names, model.trainable_variables, strict=True)
     }
     arrays |= {name: np.asarray(tensor) for name, tensor in batch._asdict().items()}
-    return {
-        "network": spec.model.network,
+    network = spec.model.network
+    sizes = ("hidden", "batch_norm") if network == "mlp" else ("filters",)
+    return {size: getattr(spec.model, size) for size in sizes} | {
+        "network": network,
+        "by_factors": takes_factors(model),
         "input_shape": list(batch.support_x.shape[2:]),
         "names": names,
         "adaptable": [bool(all_but_norm_offsets(variable)) for variable in model.trainable_variables],

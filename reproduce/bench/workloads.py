@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 import pathlib
 
 from maml_tf.config import read_spec
@@ -52,6 +53,13 @@ WORKLOADS = {
     for workload in (
         Workload("sinusoid", "sinusoid_maml", peers=(*SUPERVISED_PEERS, "torchopt"), rounds=15),
         Workload("sinusoid_training", "sinusoid_maml", "training", peers=("jax_vmap", "torch_vmap"), rounds=15),
+        Workload(
+            "omniglot_5way_1shot_nonconv",
+            "omniglot_5way_1shot_nonconv",
+            sides=("ours", "ours_written_out", "authors_way"),
+            peers=SUPERVISED_PEERS,
+            rounds=15,
+        ),
         Workload("omniglot_5way_1shot", "omniglot_5way_1shot_conv", sides=CONVOLUTIONAL_SIDES, peers=SUPERVISED_PEERS),
         Workload(
             "omniglot_20way_1shot",
@@ -141,7 +149,7 @@ def layer_products(problem):
         problem: the description of a workload's problem (see problems.py).
     """
     if problem["network"] == "mlp":
-        sizes = [problem["input_shape"][-1], *problem["hidden"], problem["outputs"]]
+        sizes = [math.prod(problem["input_shape"]), *problem["hidden"], problem["outputs"]]
         return [inputs * outputs for inputs, outputs in itertools.pairwise(sizes)]
     height, width, channels = problem["input_shape"]
     stride, pool, filters = STRIDES[problem["network"]], POOLING[problem["network"]], problem["filters"]
@@ -162,6 +170,9 @@ def multiply_adds(problem):
     The first layer's x is data: no dx, one product for y and one for dW when differentiating: 2, 2 more, and 2.
     With T tasks, n support and q query examples and S steps that is T (n S (3 + 6) + 3 q) products of a layer.
 
+    By factors (`maml_tf/meta/factored.py`) no dW is taken in an inner step, and so there are no products for its two
+    factors: 2 and 4 (1 and 1 in the first layer). The products of rows with rows are so small that they are left out.
+
     Returns:
         The count, or None for what is not a supervised meta-gradient.
     """
@@ -171,6 +182,8 @@ def multiply_adds(problem):
     total = 0
     for layer, products in enumerate(layer_products(problem)):
         step, more, query = (3, 6, 3) if layer else (2, 2, 2)
+        if problem.get("by_factors"):
+            step, more = (2, 4) if layer else (1, 1)
         passes = problem["support"] * problem["steps"] * (step + more * second_order) + problem["queries"] * query
         total += problem["tasks"] * products * passes
     return total

@@ -18,6 +18,7 @@ from reproduce.bench import convolutions, limits, prepared, problems, processes,
 # image sides, so that paddings and cut-off pooling edges count.
 TINY = {
     "sinusoid": {"tasks": 3},
+    "omniglot_5way_1shot_nonconv": {"tasks": 2, "steps": 2},
     "omniglot_5way_1shot": {"tasks": 2, "image_side": 13, "steps": 2},
     "miniimagenet_1shot": {"tasks": 2, "image_side": 17, "steps": 2},
     "miniimagenet_1shot_first_order": {"tasks": 1, "image_side": 17, "steps": 1},
@@ -76,6 +77,14 @@ def test_another_meta_gradient_is_beyond_the_tolerance(problem):
 def test_needing_less_memory_changes_no_number(problem, side):
     described, arrays, expected = problem
     assert run.difference(values_of("ours", side, described, arrays), expected) <= 1e-5
+
+
+@pytest.mark.parametrize("problem", ["omniglot_5way_1shot_nonconv"], indirect=True)
+def test_writing_adapted_kernels_out_changes_rounding_only(problem):
+    """In float64 the two agree to 1e-11 (tests/meta/test_factored.py)."""
+    described, arrays, expected = problem
+    assert described["by_factors"]
+    assert 0 < run.difference(values_of("ours", "ours_written_out", described, arrays), expected) <= 1e-4
 
 
 @pytest.mark.parametrize("problem", ["miniimagenet_1shot_first_order"], indirect=True)
@@ -181,7 +190,11 @@ def test_multiply_adds_of_known_cases():
     # Layer 1: 2 + 2 products a support point, 2 a query point; the others 3 + 6 and 3.
     assert workloads.multiply_adds(MLP | sizes | {"first_order": False}) == 25 * 10 * (40 * 6 + 1640 * 12)
     assert workloads.multiply_adds(MLP | sizes | {"first_order": True}) == 25 * 10 * (40 * 4 + 1640 * 6)
+    # By factors: 1 + 1 and 2 in layer 1, 2 + 4 and 3 in the others.
+    by_factors = MLP | sizes | {"first_order": False, "by_factors": True}
+    assert workloads.multiply_adds(by_factors) == 25 * 10 * (40 * 4 + 1640 * 9)
     assert workloads.multiply_adds(MLP | sizes | {"kind": "evaluation"}) is None
+    assert workloads.layer_products(MLP | {"input_shape": [28, 28, 1]})[0] == 784 * 40
     omniglot = {"network": "omniglot_conv", "input_shape": [28, 28, 1], "filters": 64, "outputs": 5}
     pixels = [14 * 14, 7 * 7, 4 * 4, 2 * 2]
     expected = [pixels[0] * 9 * 64, *(n * 9 * 64 * 64 for n in pixels[1:]), 64 * 5]
@@ -325,7 +338,12 @@ def test_a_side_that_fails_says_why(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "network"), [("miniimagenet_1shot", "mini_imagenet_conv"), ("omniglot_20way_1shot", "omniglot_conv")]
+    ("name", "network"),
+    [
+        ("miniimagenet_1shot", "mini_imagenet_conv"),
+        ("omniglot_20way_1shot", "omniglot_conv"),
+        ("omniglot_5way_1shot_nonconv", "mlp"),
+    ],
 )
 def test_meta_gradients_are_compared_at_trained_weights(name, network, tmp_path):
     workload = dataclasses.replace(workloads.WORKLOADS[name], tasks=1)
