@@ -8,7 +8,7 @@ the two factors than their product: what the adapted layer makes of other rows q
 
 a product with the kernel that all tasks share and two small ones. The same goes for the derivatives of all this, which
 automatic differentiation makes of the same pieces. For Omniglot's fully connected network with one shot (32 tasks, 246
-thousand numbers in kernels, 5 rows) a meta-gradient takes a sixth of the time, with five shots less than half.
+thousand numbers in kernels, 5 rows) a meta-gradient takes 0.22 of the time, with five shots 0.44.
 
 It is `adapt` in another order of summation; tests/meta/test_factored.py compares the two.
 """
