@@ -79,6 +79,23 @@ def test_weights_that_nothing_chose_are_tested_once(name, data_folder):
     assert "best_iteration" not in settings
 
 
+@pytest.mark.parametrize("best_iteration", [3, 4])
+def test_the_last_model_is_tested_too_but_once_where_it_is_the_best(best_iteration, data_folder, monkeypatch):
+    spec = read_spec(REPRODUCE / "specs" / "omniglot_5way_1shot_nonconv.yaml", "smoke")
+    experiment = build_experiment(spec, 1, data_folder)
+    tested = []
+    monkeypatch.setattr(experiment, "test_scores", lambda params: tested.append(params) or len(tested))
+    state = TrainingState.start(experiment.initial_params)._replace(iteration=4)
+    best = state.params if best_iteration == 4 else [2 * p for p in state.params]
+    scores, settings = experiment.test(Saved(state, best, 50.0, best_iteration))
+    assert settings["best_iteration"] == best_iteration
+    if best_iteration == 4:
+        assert scores == {"1_shot": 1, "1_shot_last_model": 1}
+    else:
+        assert scores == {"1_shot": 1, "1_shot_last_model": 2}
+        assert tested == [best, state.params]
+
+
 @pytest.mark.parametrize("name", ["sinusoid_pretrained", "omniglot_5way_1shot_context_vector", "point_navigation_maml"])
 def test_what_is_finished_is_taken_as_it_is(name, data_folder, tmp_path):
     spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
