@@ -4,7 +4,7 @@ import collections
 import itertools
 
 from maml_tf.reporting.comparison import MISS, REDUCED
-from maml_tf.reporting.tables import BOLD_MISS, claims_and_known_misses, markdown_row, shown_value
+from maml_tf.reporting.tables import BOLD_MISS, LUCKY, claims_and_known_misses, markdown_row, shown_value
 
 HEADERS = ("where", "what", "gradient steps", "paper", "ours", "seeds", "verdict")
 
@@ -59,7 +59,7 @@ def _verdict(row):
     verdict = BOLD_MISS if row.verdict == MISS else row.verdict
     if not row.explained:
         return verdict
-    return f"{verdict} ({'rounding decides' if row.lucky else 'known'})"
+    return f"{verdict} ({LUCKY if row.lucky else 'known'})"
 
 
 def _short(mean):
