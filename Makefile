@@ -76,7 +76,7 @@ table2-multitask: setup  ## Table 2 with the multi-task rows trained too (20 min
 table1: setup  ## Table 1 whole: the cells that are not trained yet are trained (days on a CPU)
 	$(RUN) reproduce/table1.py $(OPTIONS)
 
-table3: setup  ## Table 3: the context vector on Omniglot (hours on a CPU)
+table3: setup  ## Table 3: the context vector on Omniglot (a day on a CPU)
 	$(RUN) reproduce/table3.py $(OPTIONS)
 
 table3-variants: setup  ## Table 3's network with all weights adapted, z among them (2 hours; PROFILE=cpu 15 minutes)
@@ -136,10 +136,13 @@ videos: setup  ## adapted policies as small GIFs, from their weights (1 minute; 
 # Each in a process of its own, which gives the memory of its data set back.
 export: setup  ## all cells of Tables 1 and 3 as packages for a machine with a GPU and JAX (20 minutes; reproduce/GPU.md)
 	for spec in $(wildcard reproduce/specs/omniglot_*.yaml reproduce/specs/miniimagenet_*.yaml); do \
+		folder=runs/packages/$$(basename $$spec .yaml); \
+		if [ -e $$folder/manifest.json ]; then echo "$$folder: there already, left as it is"; continue; fi; \
 		$(RUN) -m maml_tf export-training-loop $$spec --out runs/packages $(SPEC_OPTIONS) || exit; \
 	done
 
 snapshots: setup  ## what those packages trained, brought back to runs/snapshots: validated, tested, compared (SPEC=name)
+	@$(if $(SPEC),,echo "error: SPEC is missing: make snapshots SPEC=name, of a file in reproduce/specs"; exit 2)
 	$(RUN) -m maml_tf evaluate reproduce/specs/$(SPEC).yaml --snapshots runs/snapshots $(SPEC_OPTIONS) \
 		--results reproduce/results --weights reproduce/checkpoints
 

@@ -81,6 +81,7 @@ def adaptation(rows):
     methods = ("maml", "pretrained")
     figure, axes = plt.subplots(len(rows), 2, figsize=(9, 2.5 * len(rows)), sharex=True, squeeze=False)
     for row, pair in zip(rows, axes, strict=True):
+        pair[0].set_ylabel("y")
         for method, axis in zip(methods, pair, strict=True):
             axis.plot(row["x"], row["truth"], color="#b2182b", linewidth=1.5, label="ground truth")
             for step, values in row["predictions"][method].items():

@@ -57,6 +57,8 @@ def navigation(panel, paths, goal):
         axis.set_xlim(centre[0] - half, centre[0] + half)
         axis.set_ylim(centre[1] - half, centre[1] + half)
         axis.set_aspect("equal")
+        axis.set_xlabel("x")
+        axis.set_ylabel("y")
         axis.legend(frameon=False, fontsize=7)
     _legend_below(figure, axes[:1])
     figure.tight_layout()
