@@ -6,11 +6,13 @@ import numpy as np
 
 from maml_tf.errors import DataMissingError
 
+HTML = "an HTML page, not data"
+
 
 def verdict(content):
     """Names what usually stands in place of the right file, from its first bytes."""
     start = content[:100].lstrip().lower()
-    return "an HTML page, not data" if start.startswith((b"<!doctype html", b"<html")) else "damaged or incomplete"
+    return HTML if start.startswith((b"<!doctype html", b"<html")) else "damaged or incomplete"
 
 
 def damaged(path, reason):

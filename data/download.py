@@ -5,7 +5,7 @@ import http.client
 import pathlib
 import urllib.request
 
-from damage import damaged, verdict
+from damage import HTML, damaged, verdict
 
 from maml_tf.errors import DataMissingError
 from maml_tf.files import written_whole
@@ -41,6 +41,8 @@ def fetch(url, path, md5=None):
     if path.exists():
         if md5 is not None:
             check(path, md5)
+        elif verdict(path.read_bytes()) == HTML:
+            raise damaged(path, "remove it or bring the right one")
         return
     by_hand = f"Bring the file by hand to {path}, or give a folder that holds it: make data MIRROR=folder"
     try:
@@ -48,6 +50,8 @@ def fetch(url, path, md5=None):
             content = response.read()
     except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
         raise DataMissingError(f"{url} cannot be downloaded ({error}). {by_hand}") from None
+    if md5 is None and verdict(content) == HTML:
+        raise DataMissingError(f"{url} gave {len(content)} bytes that are {HTML}. {by_hand}")
     found = hashlib.md5(content).hexdigest()
     if md5 is not None and found != md5:
         raise DataMissingError(

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Callable
 
 import numpy as np
+from damage import verdict
 from PIL import Image
 
 from maml_tf.errors import DataMissingError
@@ -116,7 +117,8 @@ def decode(content, name):
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             pixels = np.asarray(image.convert("RGB"))
     except BROKEN_IMAGE as error:
-        raise DataMissingError(f"{name} ({len(content)} bytes) is not a readable image: {error}") from None
+        reason = f"{verdict(content)}: it is not a readable image: {error}"
+        raise DataMissingError(f"{name} ({len(content)} bytes) is {reason}") from None
     if pixels.shape != (SIDE, SIDE, 3):
         raise DataMissingError(f"{name} has {pixels.shape[1]}x{pixels.shape[0]} pixels; {SIDE}x{SIDE} are expected")
     return pixels

@@ -20,6 +20,18 @@ PROFILES = ("paper", "cpu", "smoke")
 # float32: in full, on GPUs too. tensor_float_32: factors rounded to 10 bits where the GPU has tensor cores for that.
 # bfloat16: factors and products of the convolutions and hidden layers rounded to 8 bits, wherever it runs.
 PRECISIONS = ("float32", "tensor_float_32", "bfloat16")
+# Tasks drawn and adapted at a time in validation and test, by experiment: enough to keep the cores busy, few enough for
+# the memory. Part of what the tasks are (see maml_tf/evaluation/per_step.py).
+TASKS_AT_A_TIME = {"image_classification": 20, "sinusoid": 600}
+
+
+def _at_least_one(section, *names):
+    """Raises a UsageError where one of these numbers of a section is given and below one."""
+    for name in names:
+        values = getattr(section, name)
+        for value in values if isinstance(values, tuple) else (values,):
+            if value is not None and value < 1:
+                raise UsageError(f"{name}: {value} is not allowed; expected a whole number from 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +41,9 @@ class SinusoidTaskSpec:
     shots: int  # K, support points
     queries: int  # query points
     reveal_task: bool = False  # the oracle sees (x, A, phi)
+
+    def __post_init__(self):
+        _at_least_one(self, "shots", "queries")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +59,7 @@ class ImageTaskSpec:
     split_seed: int | None = None  # omniglot: seed of the split of the characters; mini_imagenet has an official split
 
     def __post_init__(self):
+        _at_least_one(self, "ways", "shots", "train_queries", "test_queries")
         if (self.dataset == "omniglot") != (self.split_seed is not None):
             raise UsageError("split_seed: needed for omniglot, and allowed for it only")
 
@@ -101,6 +117,9 @@ class MetaSpec:
     gradient_clip: float | None = None  # every entry of the meta-gradient into [-clip, clip]
     tasks_at_once: int | None = None  # tasks differentiated at a time at most: bounds the memory (see MAML)
 
+    def __post_init__(self):
+        _at_least_one(self, "iterations", "batch_size", "tasks_at_once")
+
 
 @dataclasses.dataclass(frozen=True)
 class TrustRegionSpec:
@@ -109,6 +128,9 @@ class TrustRegionSpec:
     iterations: int
     batch_size: int  # tasks per iteration
     max_kl: float  # limit of the mean KL divergence
+
+    def __post_init__(self):
+        _at_least_one(self, "iterations", "batch_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +145,9 @@ class MultiTaskSpec:
     learning_rate: float
     max_steps: int  # training steps of one regressor at the most
 
+    def __post_init__(self):
+        _at_least_one(self, "regressors", "batch_size", "max_steps")
+
 
 @dataclasses.dataclass(frozen=True)
 class ValidationSpec:
@@ -132,6 +157,9 @@ class ValidationSpec:
     tasks: int  # fixed validation tasks
     steps: int  # gradient steps before the score
 
+    def __post_init__(self):
+        _at_least_one(self, "every", "tasks")
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSpec:
@@ -140,6 +168,9 @@ class EvaluationSpec:
     tasks: int  # held-out tasks
     steps: int  # curves show 0..steps gradient steps
     shots: tuple[int, ...] = ()  # sinusoid: every K tested
+
+    def __post_init__(self):
+        _at_least_one(self, "tasks", "shots")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +182,9 @@ class ReturnEvaluationSpec:
     steps: int  # curves show 0..steps gradient steps
     step_size: float = 0.0  # alpha of the first gradient step
     later_factors: tuple[float, ...] = (0.5,)  # the later steps' alpha over the first's; a curve for each
+
+    def __post_init__(self):
+        _at_least_one(self, "tasks", "trajectories")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,8 +226,26 @@ class ExperimentSpec:
             raise UsageError("inner.likelihood_ratio: allowed for reinforcement_learning only")
         if self.validation is not None and self.experiment != "image_classification":
             raise UsageError("validation: allowed for image_classification only; elsewhere the protocol has none")
+        if self.experiment != "reinforcement_learning":
+            for name in ("validation", "evaluation"):
+                section = getattr(self, name)
+                if section is not None and section.tasks % self.block(section.tasks):
+                    raise UsageError(
+                        f"{name}.tasks: {section.tasks} is not allowed; expected at most "
+                        f"{TASKS_AT_A_TIME[self.experiment]}, or a multiple of it"
+                    )
+        for target, answer in self.targets.items():
+            if not 0 <= answer.step <= self.evaluation.steps:
+                raise UsageError(
+                    f"targets.{target}.step: {answer.step} is not allowed; evaluation.steps says 0 to "
+                    f"{self.evaluation.steps}"
+                )
         if self.model.precision != "float32" and self.experiment != "image_classification":
             raise UsageError("model.precision: other than 'float32' for image_classification only")
+
+    def block(self, num_tasks):
+        """Tasks drawn and adapted at a time where so many are scored (supervised experiments)."""
+        return min(TASKS_AT_A_TIME[self.experiment], num_tasks)
 
     @property
     def iterations(self):

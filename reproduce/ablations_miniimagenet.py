@@ -6,6 +6,7 @@ of the inner loss. The training is never touched.
 """
 
 import functools
+import hashlib
 import logging
 import pathlib
 import time
@@ -93,7 +94,6 @@ def main():
     arguments = parser.parse_args()
 
     from maml_tf.evaluation.per_step import Evaluation
-    from maml_tf.experiments.image_classification import BLOCK
     from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.meta.losses import accuracy
     from maml_tf.meta.placement import use_cores_for_tasks
@@ -117,7 +117,7 @@ def main():
             experiment.episodes("test", queries),
             accuracy,
             num_steps=spec.evaluation.steps,
-            block=BLOCK,
+            block=spec.block(tasks),
             jit_compile=experiment.placement.jit_compile,
             predict=predict,
         )
@@ -125,8 +125,13 @@ def main():
         scores = 100 * evaluation(params, seed=seeds.TEST_TASKS, num_tasks=tasks, step_size=step_size)
         curves[name] = summarise([scores])
         print_curves(NAME, {name: curves[name]})
-    settings = {"weights": {"from": str(arguments.weights or "the authors' released checkpoint")}}
-    write_measurement(NAME, spec.profile, started, experiment.data, curves=curves, settings=settings)
+    settings = {"weights": {"from": "the authors' released checkpoint"}}
+    name = NAME
+    if arguments.weights:  # a result of its own: NAME's is the README's table
+        name = f"{NAME}_{arguments.weights.resolve().parent.name}_{arguments.weights.stem}"
+        content = arguments.weights.read_bytes()
+        settings = {"weights": {"from": arguments.weights.name, "sha256": hashlib.sha256(content).hexdigest()}}
+    write_measurement(name, spec.profile, started, experiment.data, curves=curves, settings=settings)
 
 
 if __name__ == "__main__":

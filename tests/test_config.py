@@ -74,6 +74,21 @@ def test_every_spec_reads_under_paper_and_smoke(path):
             "  iterations: true",
             r"changed.yaml: meta.iterations: True is not allowed; expected a whole",
         ),
+        (
+            "  iterations: 70000",
+            "  iterations: 0",
+            r"changed.yaml: meta: iterations: 0 is not allowed; expected a whole number from 1",
+        ),
+        (
+            "  tasks: 600",
+            "  tasks: 900",
+            r"changed.yaml: evaluation.tasks: 900 is not allowed; expected at most 600, or a multiple of it",
+        ),
+        (
+            "{curve: 5_shot, step: 10}",
+            "{curve: 5_shot, step: 11}",
+            r"targets.\w+.step: 11 is not allowed; evaluation.steps says 0 to 10",
+        ),
         ("  batch_size: 25", "  # none", r"changed.yaml: meta: the key 'batch_size' is missing"),
         (
             "hidden: [40, 40]",

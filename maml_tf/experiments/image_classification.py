@@ -15,9 +15,6 @@ from maml_tf.tasks.episodes import Episodes
 from maml_tf.tasks.mini_imagenet import load_mini_imagenet
 from maml_tf.tasks.omniglot import load_omniglot, split_omniglot
 
-# Tasks drawn and adapted at a time in validation and test: enough to keep the cores busy, few enough for the memory.
-BLOCK = 20
-
 
 class ImageClassificationExperiment:
     """Model, learner, tasks, validation and test of one cell, for one seed.
@@ -54,7 +51,7 @@ class ImageClassificationExperiment:
 
         self.classes = classes
         self.distribution = self.episodes("train", tasks.train_queries)
-        self.accuracy = self._accuracy_per_step(self.episodes("test", tasks.test_queries), spec.evaluation.steps)
+        self.accuracy = self._accuracy_per_step(self.episodes("test", tasks.test_queries), spec.evaluation)
         self.validate = self._validation(self.episodes("validation", tasks.train_queries)) if spec.validation else None
 
     def episodes(self, split, queries):
@@ -62,20 +59,20 @@ class ImageClassificationExperiment:
         tasks = self.spec.tasks
         return Episodes(self.classes[split].images, tasks.ways, tasks.shots, queries, tasks.rotations)
 
-    def _accuracy_per_step(self, episodes, num_steps, last_step_only=False):
+    def _accuracy_per_step(self, episodes, section, last_step_only=False):
         return Evaluation(
             self.learner,
             episodes,
             accuracy,
-            num_steps=num_steps,
-            block=BLOCK,
+            num_steps=section.steps,
+            block=self.spec.block(section.tasks),
             jit_compile=self.placement.jit_compile,
             last_step_only=last_step_only,
         )
 
     def _validation(self, episodes):
         validation = self.spec.validation
-        accuracies_of = self._accuracy_per_step(episodes, validation.steps, last_step_only=True)
+        accuracies_of = self._accuracy_per_step(episodes, validation, last_step_only=True)
         return lambda p: 100 * accuracies_of(p, seed=seeds.VALIDATION_TASKS, num_tasks=validation.tasks).mean()
 
     def test_scores(self, params):

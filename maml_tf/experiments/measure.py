@@ -1,10 +1,9 @@
 """Measuring a spec once: what was trained and tested by this code already is not done again."""
 
-import pathlib
-
 from maml_tf.errors import UsageError
 from maml_tf.experiments.run import run_experiment, run_folder_of
-from maml_tf.reporting.results import provenance, read_result, write_result
+from maml_tf.reporting.results import longer_result, provenance, read_result, write_result
+from maml_tf.training.progress import announce
 
 
 def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_folder=None, restart=False, **training):
@@ -17,7 +16,7 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
     Args:
         spec: an ExperimentSpec.
         runs_folder, data_folder, command, weights_folder: see `run_experiment`; weights are kept of the paper profile.
-        results_folder: where the result file goes.
+        results_folder: where the result file goes; a reduced result there with more iterations stays in its place.
         restart: train anew, whatever lies in the runs folder.
         **training: resume, tensorboard (see `maml_tf.experiments.run.train`).
 
@@ -39,7 +38,11 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
         )
         write_result(result, measured)
     if spec.profile != "smoke":
-        write_result(result, pathlib.Path(results_folder))
+        longer = longer_result(result, results_folder)
+        if longer is None:
+            write_result(result, results_folder)
+        else:
+            announce(f"{longer} stays, it has more iterations than {result.iterations_done}; remove it to replace it")
     return result
 
 

@@ -69,6 +69,8 @@ class MultiTaskExperiment:
     def test(self, saved):
         """Fine-tunes the averaged parameters on the test functions (see `fine_tune`)."""
         scores, settings = fine_tune(self.spec, self.adapting, saved.chosen_params)
+        if not saved.validations:  # weights from a file, not a training
+            return scores, {}
         steps, errors = np.asarray(saved.validations).T
         return scores, settings | {
             "regulariser_strength": saved.best_score,

@@ -51,6 +51,9 @@ def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, 
         shutil.rmtree(run_folder.path)
     experiment = build_experiment(spec, seed, data_folder)
     label = f"{spec.name} ({spec.profile}, seed {seed})"
+    begun = run_folder.exists()
+    if not begun or (resume and run_folder.read().iteration < spec.iterations):
+        run_folder.note_commit(provenance()["git_commit"])
     if spec.method == "multitask":
         return experiment, experiment.train(run_folder, label)
     if spec.experiment == "reinforcement_learning":
@@ -104,6 +107,9 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
         data = {key: str(value) for key, value in experiment.data.items()}
         for name, values in seed_scores.items():
             scores.setdefault(name, []).append(values)
+        commits = run_folder_of(spec, seed, runs_folder).trained_at()
+        if commits:  # the result's own `git_commit` is that of the code that tested
+            seed_settings["trained_at"] = ", ".join(commits)
         settings[f"seed_{seed}"] = seed_settings
         if weights_folder is not None:
             path = pathlib.Path(weights_folder) / spec.name / f"seed_{seed}.npz"

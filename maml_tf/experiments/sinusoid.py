@@ -13,8 +13,6 @@ from maml_tf.models.mlp import MLP
 from maml_tf.tasks import seeds
 from maml_tf.tasks.sinusoid import SinusoidTasks
 
-# Tasks drawn and adapted at a time.
-BLOCK = 600
 # The check of the task distribution against its closed form needs many functions: 600 leave it uncertain by 8 %.
 CHECK_BLOCKS = 100
 # Query points in the half of the range that holds no support point.
@@ -80,7 +78,7 @@ class SinusoidExperiment:
 
 def error_per_step(spec, learner, tasks, num_steps):
     """An Evaluation of mean squared errors."""
-    block = min(BLOCK, spec.evaluation.tasks)
+    block = spec.block(spec.evaluation.tasks)
     return Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, block=block, jit_compile=True)
 
 

@@ -13,7 +13,7 @@ from maml_tf.baselines.supervised import (
     nearest_neighbour_accuracies,
     population_statistics,
 )
-from maml_tf.experiments.image_classification import BLOCK, dtype_policy, load_classes
+from maml_tf.experiments.image_classification import dtype_policy, load_classes
 from maml_tf.machine import available_cores
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_cross_entropy
@@ -73,7 +73,7 @@ class SupervisedExperiment:
             body, loss, steps = params[:-2], mean_cross_entropy, spec.evaluation.steps
             return fine_tuning_accuracies(self.tuned_model, statistics, loss, body, task, step_size, decay, steps)
 
-        self.nearest_neighbour, self.fine_tuning = _for_blocks(nearest), _for_blocks(tuned)
+        self.nearest_neighbour, self.fine_tuning = _for_blocks(nearest, spec.block), _for_blocks(tuned, spec.block)
 
     def validate(self, params):
         """Nearest-neighbour accuracy in percent by cosine on the validation tasks, K = the first tested."""
@@ -133,7 +133,7 @@ class SupervisedExperiment:
         return self.test_tasks[shots], seeds.TEST_TASKS, self.spec.evaluation.tasks
 
 
-def _for_blocks(function):
+def _for_blocks(function, block_of):
     """`(episodes, seed, num_tasks, *arguments) -> function(*arguments, *task)` of every task, [num_tasks, ...].
 
     Tasks are drawn in blocks as in `maml_tf.evaluation`, so the same seeds give the same tasks.
@@ -150,8 +150,9 @@ def _for_blocks(function):
 
     def of_all(episodes, seed, num_tasks, *arguments):
         blocks = []
-        for index in range(num_tasks // BLOCK):
-            batch = episodes.sample(tf.random.fold_in(tf.constant(seed), index, alg="philox"), BLOCK)
+        block = block_of(num_tasks)
+        for index in range(num_tasks // block):
+            batch = episodes.sample(tf.random.fold_in(tf.constant(seed), index, alg="philox"), block)
             blocks.append(of_block(batch, *arguments).numpy())
         return np.concatenate(blocks)
 

@@ -59,5 +59,5 @@ def _read_npz(path, _, name):
     try:
         with np.load(path) as archive:
             return archive[name]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path}: not a checkpoint of the authors' network ({name}: {error})") from None

@@ -17,7 +17,10 @@ _given = contextvars.ContextVar("given statistics", default=None)
 
 @contextlib.contextmanager
 def recorded_statistics():
-    """Inside, every BatchNorm notes the mean and variance of its batch: {layer name: (mean, variance)}."""
+    """Inside, every BatchNorm notes the mean and variance of its batch, task by task: {layer name: (mean, variance)}.
+
+    Both are [..., 1, ..., 1, channels], of the batch's rank, with a task axis in front where the batch has one.
+    """
     statistics = {}
     token = _recorded.set(statistics)
     try:
@@ -67,16 +70,21 @@ class BatchNorm(keras.layers.Layer):
         A shift moves a batch's mean as much as the batch, so its own statistics cancel it. Only given ones do not:
         elsewhere it is left out, and its derivative, the zero that it is, costs no pass over the batch.
         """
+        axes = list(range(x.shape.rank - self.batch_rank, x.shape.rank - 1))
+
+        def for_every_task(values):
+            """[..., channels] beside the batch of the task that it belongs to."""
+            return tf.reshape(values, [*values.shape[:-1], *[1] * len(axes), values.shape[-1]])
+
         if _recorded.get() is not None or _given.get() is not None:
-            return self._with_statistics(x if shift is None else x + shift, tf.convert_to_tensor(self.beta))
+            x = x if shift is None else x + for_every_task(tf.convert_to_tensor(shift))
+            return self._with_statistics(x, axes, for_every_task(tf.convert_to_tensor(self.beta)))
         beta = self.offset(shift)
         if self.by_kernels(x):
             return fused_batch_norm(x, beta)
-        axes = list(range(x.shape.rank - self.batch_rank, x.shape.rank - 1))
         centred = x - tf.reduce_mean(x, axes, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
-        beta = tf.reshape(beta, [*beta.shape[:-1], *[1] * len(axes), beta.shape[-1]])
-        return centred * tf.math.rsqrt(variance + EPSILON) + beta
+        return centred * tf.math.rsqrt(variance + EPSILON) + for_every_task(beta)
 
     def offset(self, shift):
         """beta, on which `shift` has no influence: its derivative is zero, not None."""
@@ -89,14 +97,13 @@ class BatchNorm(keras.layers.Layer):
             return False
         return x.shape.rank == self.batch_rank == 4 and x.dtype == tf.float32
 
-    def _with_statistics(self, x, beta):
-        """`call` for one task's batch that notes or is given the statistics."""
+    def _with_statistics(self, x, axes, beta):
+        """`call` for a batch that notes or is given the statistics."""
         if _given.get() is not None:
             mean, variance = _given.get()[self.name]
         else:
-            axes = list(range(x.shape.rank - 1))
-            mean = tf.reduce_mean(x, axes)
-            variance = tf.reduce_mean(tf.square(x - mean), axes)
+            mean = tf.reduce_mean(x, axes, keepdims=True)
+            variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=True)
             _recorded.get()[self.name] = (mean, variance)
         return (x - mean) * tf.math.rsqrt(variance + EPSILON) + beta
 

@@ -72,14 +72,24 @@ def write_result(result, results_folder):
     Raises:
         UsageError: what stands in the result could not be read again.
     """
-    folder = pathlib.Path(results_folder)
-    path = (folder if result.profile == "paper" else folder / "reduced") / f"{result.spec}.json"
+    path = _path_of(result, results_folder)
     content = dataclasses.asdict(result)
     from_mapping(Result, json.loads(json.dumps(content)), path)
     with written_whole(path) as file:
         json.dump(_finite(content), file, indent=1, allow_nan=False)
         file.write("\n")
     return path
+
+
+def longer_result(result, results_folder):
+    """The path of a reduced result of the same spec with more iterations, or None: no try may replace it."""
+    path = _path_of(result, results_folder)
+    if result.profile == "paper" or not path.exists():
+        return None
+    try:
+        return path if read_result(path).iterations_done > result.iterations_done else None
+    except UsageError:  # damaged, or written by a version with other fields
+        return None
 
 
 def read_result(path):
@@ -146,6 +156,11 @@ def read_results(results_folder):
 def provenance():
     """Where a result comes from: git_commit, packages and hardware, as fields of a Result."""
     return {"git_commit": _git_commit(), "packages": _package_versions(), "hardware": _hardware()}
+
+
+def _path_of(result, results_folder):
+    folder = pathlib.Path(results_folder)
+    return (folder if result.profile == "paper" else folder / "reduced") / f"{result.spec}.json"
 
 
 def _git_commit():

@@ -33,21 +33,31 @@ def text_table(comparison, skip=()):
 
 def whole_table(comparison):
     """One of the paper's tables in full, for the terminal: a line for each number, cited ones and unrun ones too."""
-    header = ("what", "paper", "ours", "over seeds", "profile", "iterations", "time", "verdict")
+    header = ("what", "paper", "ours", "over seeds", "last model", "profile", "iterations", "time", "verdict")
     lines = [header]
     for row in comparison.rows:
         _, what, paper, ours, _, profile, verdict = _cells(row)
-        spread, iterations, time = "—", "—", "—"
+        spread, last, iterations, time = "—", "—", "—", "—"
         if row.result:
             spread = " ".join(f"{value:.4g}" for value in row.ours.per_seed)
+            last = _last_model(row)
             iterations = f"{row.result.iterations_done}"
             time = f"{row.result.wall_seconds / 60:.0f} min"
-        lines.append((what, paper, ours, spread, profile, iterations, time, verdict))
+        lines.append((what, paper, ours, spread, last, profile, iterations, time, verdict))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, tuple("-" * width for width in widths))
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     claims = [f"claim {row.target.id}: {_verdict(row)}. {row.target.claim} ({row.detail})" for row in comparison.claims]
     return "\n".join([*shown, "", *claims])
+
+
+def _last_model(row):
+    """What the last model of a training reaches where the one chosen in validation is the row's (PROTOCOL 1.4, 5)."""
+    curve = row.result.curves.get(f"{row.target.setting.get('shots')}_shot_last_model")
+    if curve is None or row.target.grad_step not in curve.grad_steps:
+        return "—"
+    point = curve.grad_steps.index(row.target.grad_step)
+    return shown_value(curve.mean[point], curve.ci95[point])
 
 
 def markdown_table(comparison, skip=()):

@@ -12,6 +12,9 @@ from maml_tf.errors import UsageError
 from maml_tf.files import written_whole
 from maml_tf.training.adam import TrainingState
 
+# What NumPy raises on an .npz that is missing, cut short, empty or something else, or lacks an array.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
 
 @dataclasses.dataclass
 class Saved:
@@ -55,11 +58,12 @@ class Saved:
 
 
 class RunFolder:
-    """Holds `state.npz` of one training: one spec, one profile, one seed."""
+    """Holds `state.npz` of one training: one spec, one profile, one seed; beside it `trained_at.json`."""
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
         self.state_file = self.path / "state.npz"
+        self.trained_at_file = self.path / "trained_at.json"
 
     def exists(self):
         """Whether a training was begun here."""
@@ -80,12 +84,30 @@ class RunFolder:
         with written_whole(self.state_file, "wb") as file:
             np.savez(file, **arrays)
 
+    def trained_at(self):
+        """The commits of the code that has trained here, in order; none of a training from before they were noted."""
+        try:
+            return json.loads(self.trained_at_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        except ValueError as error:
+            raise UsageError(
+                f"{self.trained_at_file}: not a list of commits ({error}); --restart begins anew"
+            ) from None
+
+    def note_commit(self, commit):
+        """Adds the commit of the code that trains from here on."""
+        known = self.trained_at()
+        if commit not in known[-1:]:
+            with written_whole(self.trained_at_file) as file:
+                json.dump([*known, commit], file)
+
     def read(self):
         """The Saved state; UsageError when the file is not one."""
         try:
             with np.load(self.state_file) as archive:
                 return _saved_from(dict(archive))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise UsageError(f"{self.state_file}: not a saved training ({error}); --restart begins anew") from None
 
 
@@ -120,7 +142,7 @@ def read_weights(path, model):
     try:
         with np.load(path) as archive:
             arrays = dict(archive)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path}: no weights can be read from it ({error})") from None
     return as_params(arrays, model, path)
 

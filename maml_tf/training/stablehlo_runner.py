@@ -338,7 +338,7 @@ def _read_arrays(path):
     try:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise PackageError(f"{path}: cannot be read ({error})") from None
 
 

@@ -55,6 +55,21 @@ def test_anything_else_is_named_and_nothing_is_left(tmp_path, serve, content, me
     assert not list(tmp_path.iterdir())
 
 
+def test_without_a_checksum_a_page_is_no_file_all_the_same(tmp_path, serve):
+    page, path = b"<!DOCTYPE html><html>limit</html>", tmp_path / "model59000.index"
+    serve(page)
+    with pytest.raises(DataMissingError, match=r"https://x gave 33 bytes that are an HTML page, not data\. Bring the"):
+        download.fetch("https://x", path)
+    assert not path.exists()
+    path.write_bytes(page)
+    with pytest.raises(DataMissingError, match=r"model59000.index \(33 bytes\) is an HTML page, not data: remove it"):
+        download.fetch("https://x", path)
+    path.unlink()
+    serve(RIGHT)
+    download.fetch("https://x", path)
+    assert path.read_bytes() == RIGHT
+
+
 def test_a_wrong_file_that_lies_there_is_named_and_kept(tmp_path, serve):
     path = tmp_path / "file.zip"
     path.write_bytes(b"\n<html>sorry</html>")

@@ -231,8 +231,8 @@ def test_missing_and_superfluous_classes_and_images_are_named_before_anything_is
 def test_a_missing_damaged_or_oversized_jpeg_is_named(tmp_path, jpeg_folder, csv_folder, jpegs):
     path = jpeg_folder / "n0000000100000003.jpg"
     for content, message in (
-        (jpegs[path.name][:-500], rf"{path.name} \(\d+ bytes\) is not a readable image"),
-        (b"<html>", rf"{path.name} \(6 bytes\) is not a readable image"),
+        (jpegs[path.name][:-500], rf"{path.name} \(\d+ bytes\) is damaged or incomplete: it is not a readable image"),
+        (b"<html>", rf"{path.name} \(6 bytes\) is an HTML page, not data: it is not a readable image"),
         (encode(Image.new("RGB", (100, 80))), f"{path.name} has 100x80 pixels; 84x84 are expected"),
     ):
         path.write_bytes(content)

@@ -138,6 +138,23 @@ def test_a_training_that_stopped_early_counts_as_reduced(tmp_path):
     assert read_result(tmp_path / "there" / "results" / "reduced" / f"{NAME}.json").curves == result.curves
 
 
+def test_a_longer_reduced_result_stays(tmp_path, capsys):
+    options = measuring(tmp_path, "here")
+    longer = dataclasses.replace(spec_of(seeds=(1,), iterations=4), profile="cpu")
+    measure(longer, **options)
+    path = tmp_path / "here" / "results" / "reduced" / f"{NAME}.json"
+    kept = path.read_bytes()
+    shorter = dataclasses.replace(spec_of(seeds=(1,), iterations=2), profile="cpu")
+    assert measure(shorter, **options).iterations_done == 2
+    assert path.read_bytes() == kept
+    assert f"{NAME}.json stays, it has more iterations than 2; remove it to replace it" in capsys.readouterr().err
+    path.write_text("damaged")
+    measure(shorter, **options)
+    assert read_result(path).iterations_done == 2
+    measure(longer, **options)
+    assert read_result(path).iterations_done == 4
+
+
 def test_what_is_missing_or_of_another_spec_is_named(tmp_path):
     spec, options = spec_of(), measuring(tmp_path, "there")
     with pytest.raises(UsageError, match=rf"{NAME}: no training of the seeds any: .* seed_<n> for n = none"):
@@ -151,7 +168,8 @@ def test_what_is_missing_or_of_another_spec_is_named(tmp_path):
     (folder / "seed_1" / "snapshot_0000002.npz").unlink()
     with pytest.raises(UsageError, match=r"snapshot_0000002.npz: no weights can be read from it"):
         measure_snapshots(spec, snapshots_folder=snapshots, **options)
-    (folder / "seed_1" / "state.npz").write_bytes(b"not an archive")
-    with pytest.raises(UsageError, match=r"state.npz: not a state that the runner wrote"):
-        measure_snapshots(spec, snapshots_folder=snapshots, **options)
+    for content in (b"not an archive", b""):
+        (folder / "seed_1" / "state.npz").write_bytes(content)
+        with pytest.raises(UsageError, match=r"state.npz: not a state that the runner wrote"):
+            measure_snapshots(spec, snapshots_folder=snapshots, **options)
     assert not (tmp_path / "there" / "results").exists()

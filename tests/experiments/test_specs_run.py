@@ -69,7 +69,10 @@ def test_bfloat16_reaches_every_model(name, data_folder, monkeypatch):
         assert output == "float32"  # the logits
 
 
-@pytest.mark.parametrize("name", ["sinusoid_maml", "omniglot_5way_1shot_nonconv", "point_navigation_maml"])
+UNCHOSEN = ("sinusoid_maml", "sinusoid_multitask_no_reg", "omniglot_5way_1shot_nonconv", "point_navigation_maml")
+
+
+@pytest.mark.parametrize("name", UNCHOSEN)
 def test_weights_that_nothing_chose_are_tested_once(name, data_folder):
     spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
     experiment = build_experiment(spec, 1, data_folder)

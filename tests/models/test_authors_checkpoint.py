@@ -52,9 +52,10 @@ def test_what_is_no_such_checkpoint_is_named(model, tmp_path):
     prefix, _ = written(tmp_path, model, leave_out=["norm_3/beta"])
     with pytest.raises(UsageError, match=r"model7: .*model/2/beta"):
         read_authors_checkpoint(prefix)
-    (tmp_path / "page.npz").write_text("<html>not found</html>")
-    with pytest.raises(UsageError, match=r"page.npz: not a checkpoint"):
-        read_authors_checkpoint(tmp_path / "page.npz")
+    for content in ("<html>not found</html>", ""):
+        (tmp_path / "page.npz").write_text(content)
+        with pytest.raises(UsageError, match=r"page.npz: not a checkpoint"):
+            read_authors_checkpoint(tmp_path / "page.npz")
     np.savez(tmp_path / "other.npz", conv1=np.zeros(3))
     with pytest.raises(UsageError, match=r"other.npz: not a checkpoint .*conv2"):
         read_authors_checkpoint(tmp_path / "other.npz")

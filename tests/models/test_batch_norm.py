@@ -135,13 +135,33 @@ def test_given_statistics_take_the_place_of_the_batchs_own():
     with recorded_statistics() as statistics:
         recorded = layer(first)
     np.testing.assert_allclose(recorded, expected, atol=1e-6)
-    mean, variance = statistics["norm"]
+    mean, variance = (values[0, 0, 0] for values in statistics["norm"])
     np.testing.assert_allclose(mean, np.mean(first, axis=(0, 1, 2)), atol=1e-6)
     np.testing.assert_allclose(variance, np.var(first, axis=(0, 1, 2)), atol=1e-6)
     with given_statistics(statistics):
         np.testing.assert_allclose(layer(first), expected, atol=1e-6)
         np.testing.assert_allclose(layer(second), (second - mean) / np.sqrt(variance + 1e-3), atol=1e-5)
     np.testing.assert_allclose(np.mean(layer(second), axis=(0, 1, 2)), 0, atol=1e-6)  # its own again
+
+
+@pytest.mark.parametrize("of_every_task", [True, False])
+def test_statistics_of_tasks_together_are_those_of_each_alone(of_every_task):
+    model = MiniImagenetConv((20, 20, 3), 5, filters=4)
+    random = np.random.default_rng(7)
+    shapes = [(2, *v.shape) for v in model.trainable_variables]
+    params = [tf.constant(random.normal(size=shape), tf.float32) for shape in shapes]
+    support, query = (tf.constant(random.uniform(size=(2, n, 20, 20, 3)), tf.float32) for n in (5, 10))
+    with recorded_statistics() as fixed:
+        functional_call(model, [p[0] for p in params], query[0])
+
+    def predictions(params, support, query):
+        with recorded_statistics() as own:
+            functional_call(model, params, support)
+        with given_statistics(own if of_every_task else fixed):
+            return functional_call(model, params, query)
+
+    one_by_one = [predictions([p[t] for p in params], support[t], query[t]) for t in range(2)]
+    np.testing.assert_allclose(predictions(params, support, query), tf.stack(one_by_one), rtol=2e-4, atol=2e-4)
 
 
 def test_a_shift_counts_with_given_statistics_only():
@@ -157,7 +177,7 @@ def test_a_shift_counts_with_given_statistics_only():
     np.testing.assert_array_equal(tape.gradient(along, shift), [0.0, 0.0])
     with recorded_statistics() as statistics:
         layer(x, shift)
-    np.testing.assert_allclose(statistics["norm"][0], np.mean(x, axis=(0, 1, 2)) + shift, atol=1e-6)
+    np.testing.assert_allclose(statistics["norm"][0][0, 0, 0], np.mean(x, axis=(0, 1, 2)) + shift, atol=1e-6)
     with given_statistics(statistics):
         np.testing.assert_allclose(layer(x, shift), shifted, atol=1e-5)
         np.testing.assert_array_equal(layer(x, shift), layer(x + shift))

@@ -14,7 +14,7 @@ from maml_tf.reporting import comparison as c
 from maml_tf.reporting.claims import CLAIMS
 from maml_tf.reporting.results import Curve, Result, TargetValue, read_result, read_results, write_result
 from maml_tf.reporting.short_table import short_markdown_table
-from maml_tf.reporting.tables import as_json, markdown_table, summary, text_table
+from maml_tf.reporting.tables import as_json, markdown_table, summary, text_table, whole_table
 from maml_tf.reporting.targets import read_targets
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -245,6 +245,17 @@ def test_tables_show_what_was_found():
     )
     assert "diverged" in text_table(compare(result({MAML: math.inf})))
     assert r"| \|second - first order\| <= 2.0" in markdown_table(judged)
+
+
+def test_a_whole_table_shows_the_chosen_and_the_last_model():
+    tested = {"1_shot": curve(20.0, 97.0, 98.0, 99.0), "1_shot_last_model": curve(20.0, 96.0, 97.0, 98.2)}
+    judged = compare(result({CONV: 99.0}, "omniglot", curves=tested), result({MAML: 0.6}))
+    lines = {line[:60]: line for line in whole_table(judged).splitlines()}
+    (conv,) = (line for line in lines.values() if line.startswith("omniglot 5-way 1-shot maml_conv, 3 steps"))
+    assert conv.index(" 99 ") < conv.index("98.2")
+    (sinusoid,) = (line for line in lines.values() if line.startswith("sinusoid 5-shot maml, 1 step "))
+    assert "last model" in whole_table(judged).splitlines()[0]
+    assert "98.2" not in sinusoid
 
 
 def test_the_short_table_has_a_line_for_each_arm():

@@ -144,8 +144,9 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_saved(tmp_path):
         train(tmp_path, meta=dataclasses.replace(META, learning_rate=float("nan")))
 
 
-def test_a_damaged_state_is_named(tmp_path):
-    (tmp_path / "state.npz").write_bytes(b"not an archive")
+@pytest.mark.parametrize("content", [b"not an archive", b""])
+def test_a_damaged_state_is_named(tmp_path, content):
+    (tmp_path / "state.npz").write_bytes(content)
     with pytest.raises(UsageError, match=r"state.npz: not a saved training .* --restart begins anew"):
         train(tmp_path, resume=True)
 
@@ -163,6 +164,20 @@ def test_weights_are_written_by_name_and_checked_when_read(tmp_path):
         read_weights(path, MLP(1, (9,), 1))
     with pytest.raises(UsageError, match=r"absent.npz: no weights can be read"):
         read_weights(tmp_path / "absent.npz", maml.model)
+    (tmp_path / "empty.npz").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"empty.npz: no weights can be read"):
+        read_weights(tmp_path / "empty.npz", maml.model)
+
+
+def test_the_commits_that_trained_are_noted_in_order(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert folder.trained_at() == []
+    for commit in ("a", "a", "b", "a"):
+        folder.note_commit(commit)
+    assert folder.trained_at() == ["a", "b", "a"]
+    folder.trained_at_file.write_text("[")
+    with pytest.raises(UsageError, match=r"trained_at.json: not a list of commits .* --restart begins anew"):
+        folder.trained_at()
 
 
 def test_tensorboard_scalars_are_written_on_request(tmp_path):
