@@ -106,6 +106,10 @@ class InnerSpec:
     recompute: bool = False  # inner steps are recomputed when differentiating: less memory, more time
     likelihood_ratio: bool = False  # reinforcement learning: inside pi / pi_old x advantage, not log pi x advantage
 
+    def __post_init__(self):
+        if self.train_steps < 0:
+            raise UsageError(f"train_steps: {self.train_steps} is not allowed; expected a whole number from 0")
+
 
 @dataclasses.dataclass(frozen=True)
 class MetaSpec:
@@ -131,6 +135,8 @@ class TrustRegionSpec:
 
     def __post_init__(self):
         _at_least_one(self, "iterations", "batch_size")
+        if self.max_kl <= 0:
+            raise UsageError(f"max_kl: {self.max_kl} is not allowed; expected a number above 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,6 +191,8 @@ class ReturnEvaluationSpec:
 
     def __post_init__(self):
         _at_least_one(self, "tasks", "trajectories")
+        if not self.later_factors:
+            raise UsageError("later_factors: at least one is needed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,6 +230,8 @@ class ExperimentSpec:
             raise UsageError(f"the method {self.method!r} needs a section {section!r}")
         if self.method == "context_vector" and not self.model.context_size:
             raise UsageError("the method 'context_vector' needs model.context_size")
+        if self.experiment == "reinforcement_learning":
+            self._check_reinforcement_learning()
         if self.inner.likelihood_ratio and self.experiment != "reinforcement_learning":
             raise UsageError("inner.likelihood_ratio: allowed for reinforcement_learning only")
         if self.validation is not None and self.experiment != "image_classification":
@@ -242,6 +252,33 @@ class ExperimentSpec:
                 )
         if self.model.precision != "float32" and self.experiment != "image_classification":
             raise UsageError("model.precision: other than 'float32' for image_classification only")
+
+    def _check_reinforcement_learning(self):
+        """Raises a UsageError for what the training of a policy cannot do, or would pass over in silence."""
+        why = "for reinforcement_learning"
+        if self.method in ("multitask", "supervised"):
+            raise UsageError(f"method: {self.method!r} is not allowed {why}")
+        if not isinstance(self.tasks, EnvironmentTaskSpec):
+            raise UsageError(
+                f"tasks: a mapping with the keys {', '.join(_fields(EnvironmentTaskSpec))} is needed {why}"
+            )
+        if self.method != "random" and self.tasks.trajectories < 1:
+            raise UsageError(
+                f"tasks.trajectories: {self.tasks.trajectories} is not allowed; expected a whole number from 1"
+            )
+        if self.model.network != "gaussian_policy":
+            raise UsageError(f"model.network: {self.model.network!r} is not allowed {why}; expected 'gaussian_policy'")
+        if self.inner.step_size == "tuned":
+            raise UsageError(f"inner.step_size: 'tuned' is not allowed {why}; expected a number")
+        unused = {
+            "model": ("batch_norm", "filters"),
+            "inner": ("first_order", "recompute", "step_grid", "decay_grid"),
+            "meta": ("gradient_clip", "tasks_at_once"),
+        }
+        for section, names in unused.items():
+            for name in names:
+                if getattr(getattr(self, section), name, None):
+                    raise UsageError(f"{section}.{name}: has no meaning {why}")
 
     def block(self, num_tasks):
         """Tasks drawn and adapted at a time where so many are scored (supervised experiments)."""

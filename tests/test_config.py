@@ -112,6 +112,40 @@ def test_a_wrong_spec_is_an_error_that_names_the_key(tmp_path, old, new, message
         read_spec(changed(tmp_path, old, new))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("method: maml", "method: supervised", r"method: 'supervised' is not allowed for reinforcement_learning"),
+        (
+            "  trajectories: 20 ",
+            "  trajectories: 0 ",
+            r"tasks.trajectories: 0 is not allowed; expected a whole number f",
+        ),
+        ("gaussian_policy", "mlp", r"model.network: 'mlp' is not allowed .*; expected 'gaussian_policy'"),
+        ("  hidden:", "  batch_norm: true\n  hidden:", r"model.batch_norm: has no meaning for reinforcement_learning"),
+        (
+            "  train_steps: 1",
+            "  train_steps: 1\n  first_order: true",
+            r"inner.first_order: has no meaning for reinforc",
+        ),
+        (
+            "  train_steps: 1",
+            "  train_steps: -1",
+            r"inner: train_steps: -1 is not allowed; expected a whole number from 0",
+        ),
+        ("  step_size: 0.1 ", "  step_size: tuned ", r"inner.step_size: 'tuned' is not allowed .*; expected a number"),
+        ("max_kl: 0.02", "max_kl: 0", r"meta: max_kl: 0.0 is not allowed; expected a number above 0"),
+        ("  steps: 3", "  later_factors: []\n  steps: 3", r"evaluation: later_factors: at least one is needed"),
+    ],
+)
+def test_what_a_policys_training_would_pass_over_is_an_error(tmp_path, old, new, message):
+    text = next(path for path in SPECS if path.stem == "half_cheetah_direction_maml").read_text()
+    assert old in text
+    (tmp_path / "changed.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(UsageError, match=rf"changed.yaml: {message}"):
+        read_spec(tmp_path / "changed.yaml")
+
+
 def test_a_missing_file_and_an_unknown_profile_are_named(tmp_path):
     with pytest.raises(UsageError, match=r"absent.yaml: cannot be read"):
         read_spec(tmp_path / "absent.yaml")

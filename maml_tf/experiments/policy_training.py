@@ -49,7 +49,7 @@ def train_policy(
 
     Raises:
         UsageError: the run folder holds an unfinished training and `resume` is false.
-        FloatingPointError: a policy or the update broke down; the state saved before it stays.
+        FloatingPointError: a policy or the update broke down, says in which iteration; the state saved before it stays.
     """
     saved = begun(run_folder, initial_params, meta.iterations, resume)
     scalars = scalar_writer(run_folder, tensorboard)
@@ -63,14 +63,19 @@ def train_policy(
                 goals = sampler.goal_distribution.sample(rng, sampler.num_tasks)
             # theta in float32, as it is saved
             theta = learner.objective.flat(saved.state.params).numpy().astype(np.float64)
-            stages = list(learner.adaptation(theta, sampler, goals, [learner.step_size] * learner.num_steps, rng))
+            try:
+                stages = list(learner.adaptation(theta, sampler, goals, [learner.step_size] * learner.num_steps, rng))
+                state, update = step(learner, saved.state, theta, stages)
+            except FloatingPointError as error:
+                raise FloatingPointError(f"{label}: iteration {iteration}: {error}") from error
             before, after = stages[0].mean_return, stages[-1].mean_return
             saved.validated(iteration, saved.state.params, after)
-            saved.state, update = step(learner, saved.state, theta, stages)
+            saved.state = state
             saved.losses.append([iteration + 1, update["loss"]])
+            failures = sum(int(stage.trajectories.physics_failures.sum()) for stage in stages)
+            saved.physics_failures += failures
             saved.seconds += time.monotonic() - started
             run_folder.write(saved)
-            failures = sum(int(stage.trajectories.physics_failures.sum()) for stage in stages)
             values = {"return_before": before, "return_after": after, **update, "physics_failures": failures}
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=iteration)

@@ -92,14 +92,18 @@ class ReinforcementLearningExperiment:
         if saved.best_params is not None:
             models["return_last_model"] = saved.state.params
             settings = {"best_iteration": saved.best_iteration, "best_training_return": saved.best_score}
+            settings |= {"training_physics_failures": saved.physics_failures}
         for name, params in models.items():
             headline, *others = self.spec.evaluation.later_factors
             for factor in (headline, *others):
-                stages = list(self.adaptation(params, factor))
                 curve = name if factor == headline else f"{name}_later_steps_x{factor:g}"
+                try:
+                    stages = list(self.adaptation(params, factor))
+                except FloatingPointError as error:
+                    raise FloatingPointError(f"{self.spec.name}, seed {self.seed}, {curve}: {error}") from error
                 scores[curve] = np.stack([stage.trajectories.mean_returns for stage in stages], axis=1)
                 failures += sum(int(stage.trajectories.physics_failures.sum()) for stage in stages)
-        return scores, settings | {"physics_failures": failures}
+        return scores, settings | {"test_physics_failures": failures}
 
     def adaptation(self, params, later_factor, goals=None):
         """The test of one policy: policy gradient on every test goal, all of them in lockstep (PROTOCOL 3.6).

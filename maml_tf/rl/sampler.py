@@ -28,10 +28,14 @@ class Sampler:
             gets what a single environment would give.
 
     Raises:
-        UsageError: the environments have no horizon.
+        UsageError: the environments have no horizon, or no trajectory is asked for.
     """
 
     def __init__(self, make_envs, num_tasks, trajectories, envs_per_task=None, finished_first=False):
+        if num_tasks < 1 or trajectories < 1:
+            raise UsageError(
+                f"num_tasks, trajectories: {num_tasks}, {trajectories} are not allowed; expected 1 or more"
+            )
         self.num_tasks = num_tasks
         self.finished_first = finished_first
         self.envs_per_task = envs_per_task or trajectories

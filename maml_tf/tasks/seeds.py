@@ -1,4 +1,8 @@
-"""Recorded seeds of the fixed task sets, apart from every training seed (those are (seed, 0); PROTOCOL 1.5)."""
+"""Recorded seeds of the fixed task sets (PROTOCOL 1.5).
+
+Supervised trainings draw from (seed, 0), apart from all of them. Policies train on streams of [seed, iteration]:
+that of seed 1, iteration 1 is the one of the test, though not its goals.
+"""
 
 TEST_TASKS = (1, 1)
 VALIDATION_TASKS = (1, 2)

@@ -27,6 +27,7 @@ class Saved:
         losses: [[iteration, mean meta-loss since the row before], ...].
         validations: [[iteration, validation score], ...].
         seconds, validation_seconds: wall time spent so far in the training loop and in validating.
+        physics_failures: of a policy's training: rollouts that the physics ended by breaking down.
         origin: of a training that was run elsewhere: where, with what, from which package; texts by name.
     """
 
@@ -38,6 +39,7 @@ class Saved:
     validations: list = dataclasses.field(default_factory=list)
     seconds: float = 0.0
     validation_seconds: float = 0.0
+    physics_failures: int = 0
     origin: dict = dataclasses.field(default_factory=dict)
 
     def validated(self, iteration, params, score):
@@ -77,6 +79,8 @@ class RunFolder:
         if saved.best_params is not None:
             lists["best"] = saved.best_params
             arrays |= {"best_score": np.float64(saved.best_score), "best_iteration": np.int32(saved.best_iteration)}
+        if saved.physics_failures:
+            arrays["physics_failures"] = np.int64(saved.physics_failures)
         if saved.origin:
             arrays["origin"] = np.array(json.dumps(saved.origin))
         for name, tensors in lists.items():
@@ -122,6 +126,7 @@ def _saved_from(arrays):
     if "best_score" in arrays:
         saved.best_params = tensors("best")
         saved.best_score, saved.best_iteration = float(arrays["best_score"]), int(arrays["best_iteration"])
+    saved.physics_failures = int(arrays.get("physics_failures", 0))
     if "origin" in arrays:
         saved.origin = json.loads(str(arrays["origin"]))
     return saved

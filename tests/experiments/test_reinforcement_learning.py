@@ -25,7 +25,7 @@ META = {
 def experiment(name="point_navigation_maml", seed=1, **evaluation):
     spec = read_spec(SPECS / f"{name}.yaml", "smoke")
     evaluation = dataclasses.replace(spec.evaluation, **evaluation)
-    return ReinforcementLearningExperiment(dataclasses.replace(spec, evaluation=evaluation), seed)
+    return ReinforcementLearningExperiment(dataclasses.replace(spec, evaluation=evaluation, targets={}), seed)
 
 
 def train(folder, meta, stop_after=None, **options):
@@ -99,7 +99,58 @@ def test_the_test_halves_the_step_size_after_the_first_step(monkeypatch):
     assert steps == pytest.approx([0.8, 0.4, 0.4, 0.8, 0.008, 0.008])
     assert set(scores) == {"return", "return_later_steps_x0.01"}
     assert scores["return"].shape == (4, 4)  # goals, steps
-    assert settings == {"physics_failures": 0}
+    assert settings == {"test_physics_failures": 0}
+
+
+def test_failures_of_the_physics_are_counted_over_the_whole_training(tmp_path, monkeypatch):
+    """Each sample of each of the 2 tasks is made to hold one, before and after adapting, in 4 iterations."""
+    sample = Sampler.sample
+
+    def failing(self, *arguments, **named):
+        trajectories = sample(self, *arguments, **named)
+        trajectories.physics_failures[:] = 1
+        return trajectories
+
+    monkeypatch.setattr(Sampler, "sample", failing)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, META["TRPO"], stop_after=2)
+    saved, _ = train(tmp_path, META["TRPO"], resume=True)
+    assert saved.physics_failures == RunFolder(tmp_path).read().physics_failures == 4 * 2 * 2
+    _, settings = experiment(steps=0).test(saved)
+    assert settings["training_physics_failures"] == 16
+    assert settings["test_physics_failures"] == 2 * 4  # the best and the last model, four goals
+
+
+def test_what_breaks_down_is_named(tmp_path):
+    built = experiment()
+    broken = [p * float("nan") for p in built.initial_params]
+    sampler = Sampler(built.make_envs, 2, 2)
+    settings = {"goal_every": "task", "seed": 1, "run_folder": RunFolder(tmp_path), "label": "2D (paper, seed 1)"}
+    with pytest.raises(FloatingPointError, match=r"^2D \(paper, seed 1\): iteration 0: no finite actions"):
+        train_policy(built.learner, sampler, broken, META["TRPO"], **settings)
+    with pytest.raises(FloatingPointError, match=r"^point_navigation_maml, seed 1, return: no finite actions"):
+        built.test(Saved(TrainingState.start(broken)))
+
+
+@pytest.mark.parametrize(
+    ("name", "in_training"),
+    [("point_navigation_maml", False), ("point_navigation_context_vector", False), ("point_navigation_oracle", True)],
+)
+def test_which_trajectories_count_where_rollouts_end_early(name, in_training, tmp_path, monkeypatch):
+    """PROTOCOL 3.5: those that finish first in every test and in training on all goals together."""
+
+    class SamplerCalledError(Exception):
+        pass
+
+    def sampler(make_envs, num_tasks, trajectories, finished_first=False):
+        raise SamplerCalledError(finished_first)
+
+    built = experiment(name)
+    monkeypatch.setattr("maml_tf.experiments.reinforcement_learning.Sampler", sampler)
+    with pytest.raises(SamplerCalledError, match=str(in_training)):
+        built.train(RunFolder(tmp_path), "a test")
+    with pytest.raises(SamplerCalledError, match="True"):
+        built.test(Saved(TrainingState.start(built.initial_params)))
 
 
 def test_the_test_curve_is_the_return_of_each_fixed_goal():

@@ -11,7 +11,7 @@ import pytest
 
 from maml_tf.errors import UsageError
 from maml_tf.reporting import comparison as c
-from maml_tf.reporting.claims import CLAIMS
+from maml_tf.reporting.claims import CLAIMS, LOCOMOTION
 from maml_tf.reporting.results import Curve, Result, TargetValue, read_result, read_results, write_result
 from maml_tf.reporting.short_table import short_markdown_table
 from maml_tf.reporting.tables import as_json, markdown_table, summary, text_table, whole_table
@@ -174,6 +174,84 @@ def test_a_diverged_curve_is_below_nothing():
     assert row(judged, "sinusoid_maml_below_pretrained").verdict == c.MISS
     judged = compare(result({}, curves=high), result({}, spec="sinusoid_oracle", curves=low))
     assert row(judged, "sinusoid_oracle_lowest").verdict == c.MISS
+
+
+def test_a_claim_of_many_parts_is_broken_by_one_that_was_run():
+    """pretrain_worse_than_random: two tasks, three steps each; the ant's are not run here."""
+    task = "rl_half_cheetah_forward_backward"
+
+    def judged(pretrained, *tasks):
+        values = {}
+        for each in tasks:
+            for step in (1, 2, 3):
+                values |= {f"{each}_random_step{step}": 10.0, f"{each}_pretrained_step{step}": pretrained[step - 1]}
+        return row(compare(result(values, spec="rl")), "pretrain_worse_than_random")
+
+    assert judged([1.0, 2.0, 3.0], task, "rl_ant_forward_backward").verdict == c.PASS
+    missing = judged([1.0, 2.0, 3.0], task)
+    assert missing.verdict == c.NOT_RUN
+    assert missing.detail.startswith("not run: ant forward backward, step 1, ant forward backward, step 2")
+    assert "holds: half cheetah forward backward, step 1 (pretrained 1, random 10)" in missing.detail
+    broken = judged([1.0, 12.0, 3.0], task)
+    assert broken.verdict == c.MISS
+    assert broken.detail.startswith("broken: half cheetah forward backward, step 2 (pretrained 12, random 10); holds")
+    assert broken.detail.endswith(
+        "not run: ant forward backward, step 1, ant forward backward, step 2, ant forward backward, step 3"
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "values", "changed"),
+    [
+        (
+            "order_locomotion",
+            {
+                f"{task}_{arm}": value
+                for task in LOCOMOTION
+                for arms in (
+                    {"oracle": 9.0},
+                    {
+                        f"{arm}_step{s}": v
+                        for arm, v in (("maml", 8.0), ("pretrained", 1.0), ("random", 2.0))
+                        for s in (1, 2, 3)
+                    },
+                )
+                for arm, value in arms.items()
+            },
+            ("rl_ant_goal_velocity_maml_step3", 9.5),
+        ),
+        (
+            "context_below_maml",
+            {
+                f"omniglot_5way_{K}shot_{arm}": v
+                for K in (1, 5)
+                for arm, v in (("context_vector", 94.0), ("conv_maml", 98.0))
+            }
+            | {
+                f"rl_half_cheetah_forward_backward_{arm}_step{s}": v
+                for s in (1, 2, 3)
+                for arm, v in (("context_vector", -40.0), ("maml", 300.0))
+            },
+            ("omniglot_5way_5shot_context_vector", 98.5),
+        ),
+        (
+            "order_point",
+            {
+                f"rl_2d_navigation_{arm}_step{s}": value + s
+                for arm, value in (("maml", -20.0), ("pretrained", -40.0), ("random", -80.0))
+                for s in range(5)
+            }
+            | {"rl_2d_navigation_oracle": -2.0},
+            ("rl_2d_navigation_maml_step4", -1.0),
+        ),
+    ],
+)
+def test_claims_on_several_arms(claim, values, changed):
+    assert row(compare(result(values, spec="all")), claim).verdict == c.PASS
+    id_, value = changed
+    assert row(compare(result(values | {id_: value}, spec="all")), claim).verdict == c.MISS
+    del values[id_]
+    assert row(compare(result(values, spec="all")), claim).verdict == c.NOT_RUN
 
 
 def test_the_speed_of_first_order_is_reported_only():

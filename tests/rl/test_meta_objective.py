@@ -16,8 +16,10 @@ ALPHA = 0.3
 class Problem:
     """Three tasks' random samples before and after `num_steps` inner steps of a small policy."""
 
-    def __init__(self, random_trajectories, num_steps, context_size=0, likelihood_ratio=False, padding=0.0):
-        self.policy = GaussianPolicy(3, 2, (5, 4), "tanh", context_size, dtype="float64")
+    def __init__(
+        self, random_trajectories, num_steps, context_size=0, likelihood_ratio=False, activation="tanh", padding=0.0
+    ):
+        self.policy = GaussianPolicy(3, 2, (5, 4), activation, context_size, dtype="float64")
         self.objective = MetaObjective(self.policy, ALPHA, likelihood_ratio)
         self.theta = np.random.default_rng(7).normal(size=sum(self.objective.sizes)) / 2
         self.samples = [random_trajectories(seed, padding=padding) for seed in range(num_steps + 1)]
@@ -45,9 +47,21 @@ class Problem:
 
 @pytest.fixture(
     scope="module",
-    params=[(0, 0, False), (1, 0, False), (2, 0, False), (2, 3, False), (1, 0, True), (2, 3, True)],
+    params=[
+        (0, 0, False),
+        (1, 0, False),
+        (2, 0, False),
+        (2, 3, False),
+        (1, 0, True),
+        (2, 3, True),
+        (1, 0, False, "relu"),
+        (2, 3, True, "relu"),
+    ],
     ids=lambda sizes: (
-        f"{sizes[0]} inner steps" + " of a context vector" * (sizes[1] > 0) + " by the likelihood ratio" * sizes[2]
+        f"{sizes[0]} inner steps"
+        + " of a context vector" * (sizes[1] > 0)
+        + " by the likelihood ratio" * sizes[2]
+        + " through ReLUs" * (len(sizes) > 3)
     ),
 )
 def problem(request, random_trajectories):
