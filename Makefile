@@ -95,9 +95,9 @@ authors-checkpoint: setup  ## the authors' released mini-ImageNet weights under 
 	$(if $(CHECKPOINT),,$(RUN) data/prepare.py authors-checkpoint)
 	$(RUN) reproduce/authors_checkpoint.py $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
-ablations-miniimagenet: setup  ## what mini-ImageNet numbers depend on at test (20 minutes; CHECKPOINT=file or WEIGHTS=file.npz)
+ablations-miniimagenet: setup  ## what mini-ImageNet numbers depend on at test (20 minutes; CHECKPOINT=file, or WEIGHTS=file.npz and CELL=spec)
 	$(if $(CHECKPOINT)$(WEIGHTS),,$(RUN) data/prepare.py authors-checkpoint)
-	$(RUN) reproduce/ablations_miniimagenet.py $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(if $(WEIGHTS),--weights $(WEIGHTS))
+	$(RUN) reproduce/ablations_miniimagenet.py $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(CELL),--cell $(CELL))
 
 first-order-gain: setup  ## what the first-order approximation saves of a meta-iteration on mini-ImageNet (5 minutes)
 	$(RUN) reproduce/first_order_gain.py

@@ -1,6 +1,6 @@
 """What the folklore about MAML's mini-ImageNet numbers rests on: one set of weights, tested in several ways.
 
-`make ablations-miniimagenet` takes the authors' released weights; any weights of the 5-way 1-shot cell will do. Each
+`make ablations-miniimagenet` takes the authors' released weights; any weights of a mini-ImageNet cell will do. Each
 variant changes one thing of the test: query images per class, batch norm's statistics, the number of tasks, the scale
 of the inner loss. The training is never touched.
 """
@@ -15,8 +15,11 @@ from authors_checkpoint import CELL, CHECKPOINT, read_released
 from common import parse_arguments, spec_of, write_measurement
 
 from maml_tf.cli import exit_codes, print_curves
+from maml_tf.errors import UsageError
 
 NAME = "ablations_miniimagenet"
+CELLS = [f"miniimagenet_5way_{shots}shot_maml{order}" for shots in (1, 5) for order in ("", "_first_order")]
+QUERIES = (1, 5, 15)
 STATISTICS_TASKS = 100  # training tasks whose forward passes give the running statistics
 
 
@@ -75,34 +78,54 @@ def variants(experiment, params):
     statistics = running_statistics(learner, params, experiment.distribution)
     from_support = functools.partial(predict_with_support_statistics, model)
     from_running = functools.partial(predict_with_running_statistics, model, statistics)
-    tasks = experiment.spec.evaluation.tasks
+    tasks, K = experiment.spec.evaluation.tasks, experiment.spec.tasks.test_queries
     return {
-        "protocol": (1, tasks, 1.0, None),
-        "queries_5": (5, tasks, 1.0, None),
-        "queries_15": (15, tasks, 1.0, None),
-        "statistics_of_the_support_set": (1, tasks, 1.0, from_support),
-        "running_statistics": (1, tasks, 1.0, from_running),
-        "mean_inner_loss": (1, tasks, 1 / experiment.spec.tasks.ways, None),
-        "tasks_6000": (1, 10 * tasks, 1.0, None),
+        "protocol": (K, tasks, 1.0, None),
+        **{f"queries_{queries}": (queries, tasks, 1.0, None) for queries in QUERIES if queries != K},
+        "statistics_of_the_support_set": (K, tasks, 1.0, from_support),
+        "running_statistics": (K, tasks, 1.0, from_running),
+        "mean_inner_loss": (K, tasks, 1 / experiment.spec.tasks.ways, None),
+        "tasks_6000": (K, 10 * tasks, 1.0, None),
     }
+
+
+def scores_of(experiment, params):
+    """Tests the weights in every way; yields (variant's name, accuracies in percent [tasks, steps + 1])."""
+    from maml_tf.evaluation.per_step import Evaluation
+    from maml_tf.meta.losses import accuracy
+    from maml_tf.tasks import seeds
+
+    spec = experiment.spec
+    for name, (queries, tasks, scale, predict) in variants(experiment, params).items():
+        evaluation = Evaluation(
+            experiment.learner,
+            experiment.episodes("test", queries),
+            accuracy,
+            num_steps=spec.evaluation.steps,
+            block=spec.block(spec.evaluation.tasks),  # also of ten times as many tasks
+            jit_compile=experiment.placement.jit_compile,
+            predict=predict,
+        )
+        step_size = scale * spec.inner.step_size
+        yield name, 100 * evaluation(params, seed=seeds.TEST_TASKS, num_tasks=tasks, step_size=step_size)
 
 
 def main():
     parser = parse_arguments(__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=pathlib.Path, default=CHECKPOINT, help="the authors' weights")
     parser.add_argument("--weights", type=pathlib.Path, metavar="FILE.npz", help="weights of ours in place of them")
+    parser.add_argument("--cell", choices=CELLS, default=CELL, help=f"whose test it is; {CELL} by default")
     arguments = parser.parse_args()
 
-    from maml_tf.evaluation.per_step import Evaluation
     from maml_tf.experiments.run import build_experiment, summarise
-    from maml_tf.meta.losses import accuracy
     from maml_tf.meta.placement import use_cores_for_tasks
-    from maml_tf.tasks import seeds
     from maml_tf.training.run_folder import as_params, read_weights
 
     use_cores_for_tasks()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # warns of retracing: every variant is its own function
-    spec = spec_of(CELL, arguments)
+    if arguments.cell != CELL and arguments.weights is None:
+        raise UsageError(f"--cell {arguments.cell}: the authors' weights are of {CELL}; name others by --weights")
+    spec = spec_of(arguments.cell, arguments)
     released = None if arguments.weights else read_released(arguments.checkpoint)
     experiment = build_experiment(spec, spec.seeds[0], arguments.data)
     if released:
@@ -111,18 +134,7 @@ def main():
         params = read_weights(arguments.weights, experiment.model)
 
     started, curves = time.monotonic(), {}
-    for name, (queries, tasks, scale, predict) in variants(experiment, params).items():
-        evaluation = Evaluation(
-            experiment.learner,
-            experiment.episodes("test", queries),
-            accuracy,
-            num_steps=spec.evaluation.steps,
-            block=spec.block(tasks),
-            jit_compile=experiment.placement.jit_compile,
-            predict=predict,
-        )
-        step_size = scale * spec.inner.step_size
-        scores = 100 * evaluation(params, seed=seeds.TEST_TASKS, num_tasks=tasks, step_size=step_size)
+    for name, scores in scores_of(experiment, params):
         curves[name] = summarise([scores])
         print_curves(NAME, {name: curves[name]})
     settings = {"weights": {"from": "the authors' released checkpoint"}}

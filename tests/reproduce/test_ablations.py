@@ -1,0 +1,82 @@
+"""The ways to test mini-ImageNet weights: right whether tasks run one by one or together, and each another."""
+
+import dataclasses
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.config import read_spec
+from maml_tf.experiments.run import build_experiment
+from maml_tf.tasks import mini_imagenet
+from maml_tf.tasks.image_set import write_image_set
+
+REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
+sys.path.insert(0, str(REPRODUCE))
+import ablations_miniimagenet as ablations  # noqa: E402
+
+FEW_IMAGES = 20
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory):
+    """Classes that differ in colour, under noise."""
+    folder, rng = tmp_path_factory.mktemp("prepared"), np.random.default_rng(1)
+    for split, classes in mini_imagenet.CLASSES.items():
+        colours = rng.uniform(60, 190, (classes, 1, 1, 1, 3))
+        images = np.clip(colours + rng.normal(0, 60, (classes, FEW_IMAGES, 84, 84, 3)), 0, 255).astype(np.uint8)
+        names = [f"{split}{i:02d}" for i in range(classes)]
+        write_image_set(folder, mini_imagenet.NAMES[split], images, names, "made up")
+    return folder
+
+
+@pytest.fixture
+def built(data_folder, monkeypatch):
+    """built(cell): its experiment, small, and parameters for it."""
+    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
+    monkeypatch.setattr(ablations, "STATISTICS_TASKS", 2)
+
+    def of_cell(cell):
+        spec = read_spec(REPRODUCE / "specs" / f"{cell}.yaml", "smoke")
+        evaluation = dataclasses.replace(spec.evaluation, tasks=2, steps=2)
+        model = dataclasses.replace(spec.model, filters=4)
+        experiment = build_experiment(
+            dataclasses.replace(spec, evaluation=evaluation, targets={}, model=model), 1, data_folder
+        )
+        start = experiment.initial_params
+        return experiment, [p + 0.2 * tf.random.stateless_normal(p.shape, (1, i)) for i, p in enumerate(start)]
+
+    return of_cell
+
+
+@pytest.mark.parametrize(("K", "others"), [(1, ["queries_5", "queries_15"]), (5, ["queries_1", "queries_15"])])
+def test_the_protocol_has_as_many_queries_as_shots(K, others, built):
+    variants = ablations.variants(*built(f"miniimagenet_5way_{K}shot_maml"))
+    assert [name for name in variants if name.startswith("queries")] == others
+    assert {name: queries for name, (queries, *_) in variants.items()} == {
+        "protocol": K,
+        **{name: int(name.removeprefix("queries_")) for name in others},
+        "statistics_of_the_support_set": K,
+        "running_statistics": K,
+        "mean_inner_loss": K,
+        "tasks_6000": K,
+    }
+    assert variants["mean_inner_loss"][2] == 1 / 5
+
+
+def test_weights_are_tested_in_every_way_one_task_by_one_and_together(built):
+    experiment, params = built(ablations.CELL)
+    one_by_one = dict(ablations.scores_of(experiment, params))
+    for name, scores in one_by_one.items():
+        assert scores.shape == (20 if name == "tasks_6000" else 2, 3), name
+        images = 5 * (int(name.removeprefix("queries_")) if name.startswith("queries_") else 1)
+        right = scores[:, 1:] * images / 100
+        np.testing.assert_allclose(right, np.round(right), atol=1e-4)  # a share of so many images
+    np.testing.assert_array_equal(one_by_one["tasks_6000"][:2], one_by_one["protocol"])
+
+    experiment.learner = experiment.learner.with_tasks_together()
+    for name, scores in ablations.scores_of(experiment, params):
+        differing = np.abs(one_by_one[name] - scores) > 1e-4
+        assert differing.mean() < 0.2, name  # a guess at the edge may fall to the other side
