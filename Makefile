@@ -137,7 +137,7 @@ videos: setup  ## adapted policies as small GIFs, from their weights (1 minute; 
 export: setup  ## all cells of Tables 1 and 3 as packages for a machine with a GPU and JAX (20 minutes; reproduce/GPU.md)
 	for spec in $(wildcard reproduce/specs/omniglot_*.yaml reproduce/specs/miniimagenet_*.yaml); do \
 		folder=runs/packages/$$(basename $$spec .yaml); \
-		if [ -e $$folder/manifest.json ]; then echo "$$folder: there already, left as it is"; continue; fi; \
+		if grep -qs '"profile": "$(PROFILE)"' $$folder/manifest.json; then echo "$$folder: there already, left as it is"; continue; fi; \
 		$(RUN) -m maml_tf export-training-loop $$spec --out runs/packages $(SPEC_OPTIONS) || exit; \
 	done
 
