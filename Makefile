@@ -99,7 +99,7 @@ ablations-miniimagenet: setup  ## what mini-ImageNet numbers depend on at test (
 	$(if $(CHECKPOINT)$(WEIGHTS),,$(RUN) data/prepare.py authors-checkpoint)
 	$(RUN) reproduce/ablations_miniimagenet.py $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(CELL),--cell $(CELL))
 
-first-order-gain: setup  ## what the first-order approximation saves of a meta-iteration on mini-ImageNet (5 minutes)
+first-order-gain: setup  ## what the first-order approximation saves of a meta-iteration on mini-ImageNet (1 minute)
 	$(RUN) reproduce/first_order_gain.py
 
 precision: setup  ## what rounding the factors of products costs: meta-gradients and test accuracies (15 minutes)

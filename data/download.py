@@ -14,7 +14,7 @@ SECONDS = 60
 
 
 def check(path, md5):
-    """Compares a file with its MD5.
+    """Compares a file with its MD5; where none is known (None) it only must not be an HTML page.
 
     Raises:
         DataMissingError: the file is missing or another one; says what was found.
@@ -22,8 +22,11 @@ def check(path, md5):
     path = pathlib.Path(path)
     if not path.is_file():
         raise damaged(path, "")
-    found = hashlib.md5(path.read_bytes()).hexdigest()
-    if found != md5:
+    content = path.read_bytes()
+    if md5 is None and verdict(content) == HTML:
+        raise damaged(path, "remove it or bring the right one")
+    found = hashlib.md5(content).hexdigest()
+    if md5 is not None and found != md5:
         raise damaged(path, f"its MD5 is {found}, {md5} is expected; remove it or bring the right one")
 
 
@@ -39,10 +42,7 @@ def fetch(url, path, md5=None):
     """
     path = pathlib.Path(path)
     if path.exists():
-        if md5 is not None:
-            check(path, md5)
-        elif verdict(path.read_bytes()) == HTML:
-            raise damaged(path, "remove it or bring the right one")
+        check(path, md5)
         return
     by_hand = f"Bring the file by hand to {path}, or give a folder that holds it: make data MIRROR=folder"
     try:

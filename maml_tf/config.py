@@ -232,18 +232,12 @@ class ExperimentSpec:
             raise UsageError("the method 'context_vector' needs model.context_size")
         if self.experiment == "reinforcement_learning":
             self._check_reinforcement_learning()
-        if self.inner.likelihood_ratio and self.experiment != "reinforcement_learning":
+        elif self.inner.likelihood_ratio:
             raise UsageError("inner.likelihood_ratio: allowed for reinforcement_learning only")
         if self.validation is not None and self.experiment != "image_classification":
             raise UsageError("validation: allowed for image_classification only; elsewhere the protocol has none")
         if self.experiment != "reinforcement_learning":
-            for name in ("validation", "evaluation"):
-                section = getattr(self, name)
-                if section is not None and section.tasks % self.block(section.tasks):
-                    raise UsageError(
-                        f"{name}.tasks: {section.tasks} is not allowed; expected at most "
-                        f"{TASKS_AT_A_TIME[self.experiment]}, or a multiple of it"
-                    )
+            self._check_blocks("evaluation", "validation")
         for target, answer in self.targets.items():
             if not 0 <= answer.step <= self.evaluation.steps:
                 raise UsageError(
@@ -252,6 +246,16 @@ class ExperimentSpec:
                 )
         if self.model.precision != "float32" and self.experiment != "image_classification":
             raise UsageError("model.precision: other than 'float32' for image_classification only")
+
+    def _check_blocks(self, *sections):
+        """Raises a UsageError where a section's tasks cannot be drawn in whole blocks."""
+        for name in sections:
+            section = getattr(self, name)
+            if section is not None and section.tasks % self.block(section.tasks):
+                raise UsageError(
+                    f"{name}.tasks: {section.tasks} is not allowed; expected at most "
+                    f"{TASKS_AT_A_TIME[self.experiment]}, or a multiple of it"
+                )
 
     def _check_reinforcement_learning(self):
         """Raises a UsageError for what the training of a policy cannot do, or would pass over in silence."""

@@ -4,6 +4,10 @@ import contextlib
 import os
 import pathlib
 import tempfile
+import zipfile
+
+# What NumPy raises on an .npz that is missing, cut short, empty or something else, or lacks an array.
+UNREADABLE_NPZ = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ of the inner loss. The training is never touched.
 """
 
 import functools
-import hashlib
 import logging
 import pathlib
 import time
@@ -119,6 +118,7 @@ def main():
 
     from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.meta.placement import use_cores_for_tasks
+    from maml_tf.tasks.image_set import file_sha256
     from maml_tf.training.run_folder import as_params, read_weights
 
     use_cores_for_tasks()
@@ -137,13 +137,12 @@ def main():
     for name, scores in scores_of(experiment, params):
         curves[name] = summarise([scores])
         print_curves(NAME, {name: curves[name]})
-    settings = {"weights": {"from": "the authors' released checkpoint"}}
-    name = NAME
+    result, origin = NAME, {"from": "the authors' released checkpoint"}
     if arguments.weights:  # a result of its own: NAME's is the README's table
-        name = f"{NAME}_{arguments.weights.resolve().parent.name}_{arguments.weights.stem}"
-        content = arguments.weights.read_bytes()
-        settings = {"weights": {"from": arguments.weights.name, "sha256": hashlib.sha256(content).hexdigest()}}
-    write_measurement(name, spec.profile, started, experiment.data, curves=curves, settings=settings)
+        result = f"{NAME}_{arguments.weights.resolve().parent.name}_{arguments.weights.stem}"
+        origin = {"from": arguments.weights.name, "sha256": file_sha256(arguments.weights)}
+    settings = {"weights": origin}
+    write_measurement(result, spec.profile, started, experiment.data, curves=curves, settings=settings)
 
 
 if __name__ == "__main__":

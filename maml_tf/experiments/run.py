@@ -51,8 +51,7 @@ def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, 
         shutil.rmtree(run_folder.path)
     experiment = build_experiment(spec, seed, data_folder)
     label = f"{spec.name} ({spec.profile}, seed {seed})"
-    begun = run_folder.exists()
-    if not begun or (resume and run_folder.read().iteration < spec.iterations):
+    if not run_folder.exists() or (resume and run_folder.read().iteration < spec.iterations):
         run_folder.note_commit(provenance()["git_commit"])
     if spec.method == "multitask":
         return experiment, experiment.train(run_folder, label)

@@ -13,9 +13,10 @@ import tensorflow as tf
 from maml_tf.errors import UsageError
 from maml_tf.experiments.measure import measure, measured_folder
 from maml_tf.experiments.run import build_experiment, run_folder_of
+from maml_tf.files import UNREADABLE_NPZ
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.progress import Progress
-from maml_tf.training.run_folder import UNREADABLE, Saved, read_weights, weight_names
+from maml_tf.training.run_folder import Saved, read_weights, weight_names
 
 
 def measure_snapshots(spec, *, snapshots_folder, seeds=None, runs_folder, data_folder, **measuring):
@@ -103,7 +104,7 @@ def _read_state(path, spec):
         missing = {"identity", "iteration", "git_commit", "places", "losses", "seconds"} - set(state)
         if missing:
             raise KeyError(min(missing))
-    except UNREADABLE as error:
+    except UNREADABLE_NPZ as error:
         raise UsageError(f"{path}: not a state that the runner wrote ({error})") from None
     if trained != (spec.name, spec.profile, spec.hash):
         raise UsageError(

@@ -2,12 +2,12 @@
 
 import hashlib
 import pathlib
-import zipfile
 
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
+from maml_tf.files import UNREADABLE_NPZ
 
 # Our variable: the authors' name in their TensorFlow checkpoint, and in copies of it as .npz. Their biases are unnamed
 # variables in the order of creation.
@@ -59,5 +59,5 @@ def _read_npz(path, _, name):
     try:
         with np.load(path) as archive:
             return archive[name]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE_NPZ as error:
         raise UsageError(f"{path}: not a checkpoint of the authors' network ({name}: {error})") from None

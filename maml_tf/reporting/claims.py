@@ -1,6 +1,5 @@
 """The paper's statements that are no single number, each judged by a small function of what was measured."""
 
-import functools
 import itertools
 import math
 
@@ -146,19 +145,20 @@ LOCOMOTION = (
 )
 
 
-def _as_far_as_run(parts):
+def _as_far_as_run(part, cases):
     """Judges a claim of many parts by those that were run: one of them that is broken breaks it, whatever is missing.
 
     Args:
-        parts: {name: function without arguments, -> (whether it holds, what was measured)}.
+        part: function -> (whether it holds, what was measured).
+        cases: {name of a part: the function's arguments}.
 
     Returns:
         As `judge`; it is "not run" where a part is missing and none is broken.
     """
     found, missing = {True: [], False: []}, []
-    for name, part in parts.items():
+    for name, arguments in cases.items():
         try:
-            holds, measured = part()
+            holds, measured = part(*arguments)
         except NotRunError:
             missing.append(name)
             continue
@@ -178,8 +178,7 @@ def _order_locomotion(evidence):
         measured = f"MAML {maml:.3g}, pretrained {pretrained:.3g}, random {random:.3g}, oracle {oracle:.3g}"
         return maml > pretrained and maml > random and oracle >= maml, measured
 
-    steps = itertools.product(LOCOMOTION, (1, 2, 3))
-    return _as_far_as_run({_at(task, step): functools.partial(part, task, step) for task, step in steps})
+    return _as_far_as_run(part, _after_each_step(LOCOMOTION))
 
 
 def _pretrain_worse_than_random(evidence):
@@ -187,13 +186,15 @@ def _pretrain_worse_than_random(evidence):
         pretrained, random = (evidence.value(f"{task}_{arm}_step{step}") for arm in ("pretrained", "random"))
         return pretrained < random, f"pretrained {pretrained:.3g}, random {random:.3g}"
 
-    steps = itertools.product(("rl_half_cheetah_forward_backward", "rl_ant_forward_backward"), (1, 2, 3))
-    return _as_far_as_run({_at(task, step): functools.partial(part, task, step) for task, step in steps})
+    return _as_far_as_run(part, _after_each_step(("rl_half_cheetah_forward_backward", "rl_ant_forward_backward")))
 
 
-def _at(task, step):
-    """The name of a part of a claim: "half cheetah goal velocity, step 1"."""
-    return f"{task.removeprefix('rl_').replace('_', ' ')}, step {step}"
+def _after_each_step(tasks):
+    """{"half cheetah goal velocity, step 1": (task, 1), ...}: the parts of a claim on tasks after 1, 2, 3 steps."""
+    return {
+        f"{task.removeprefix('rl_').replace('_', ' ')}, step {step}": (task, step)
+        for task, step in itertools.product(tasks, (1, 2, 3))
+    }
 
 
 def _random_below(task, bound):
@@ -218,9 +219,9 @@ def _context_below_maml(evidence):
         )
         for shots in (1, 5)
     }
-    task = "rl_half_cheetah_forward_backward"
-    pairs |= {_at(task, step): (f"{task}_context_vector_step{step}", f"{task}_maml_step{step}") for step in (1, 2, 3)}
-    return _as_far_as_run({name: functools.partial(part, *pair) for name, pair in pairs.items()})
+    for name, (task, step) in _after_each_step(("rl_half_cheetah_forward_backward",)).items():
+        pairs[name] = (f"{task}_context_vector_step{step}", f"{task}_maml_step{step}")
+    return _as_far_as_run(part, pairs)
 
 
 def _first_order_speed(evidence):

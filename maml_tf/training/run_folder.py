@@ -3,17 +3,13 @@
 import dataclasses
 import json
 import pathlib
-import zipfile
 
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
-from maml_tf.files import written_whole
+from maml_tf.files import UNREADABLE_NPZ, written_whole
 from maml_tf.training.adam import TrainingState
-
-# What NumPy raises on an .npz that is missing, cut short, empty or something else, or lacks an array.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 @dataclasses.dataclass
@@ -111,7 +107,7 @@ class RunFolder:
         try:
             with np.load(self.state_file) as archive:
                 return _saved_from(dict(archive))
-        except UNREADABLE as error:
+        except UNREADABLE_NPZ as error:
             raise UsageError(f"{self.state_file}: not a saved training ({error}); --restart begins anew") from None
 
 
@@ -147,7 +143,7 @@ def read_weights(path, model):
     try:
         with np.load(path) as archive:
             arrays = dict(archive)
-    except UNREADABLE as error:
+    except UNREADABLE_NPZ as error:
         raise UsageError(f"{path}: no weights can be read from it ({error})") from None
     return as_params(arrays, model, path)
 

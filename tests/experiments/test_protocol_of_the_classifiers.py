@@ -11,14 +11,13 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_up_images import FEW_IMAGES, write_mini_imagenet, write_omniglot
 
 from maml_tf.config import read_spec
 from maml_tf.experiments.run import build_experiment, train
 from maml_tf.tasks import mini_imagenet
-from maml_tf.tasks.image_set import write_image_set
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
-FEW_IMAGES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +58,14 @@ EVERY_CELL = [
 def data_folder(tmp_path_factory):
     """Images that tell class, split and member apart, with a mark in one corner that a rotation moves."""
     folder = tmp_path_factory.mktemp("prepared")
-    for split, classes in mini_imagenet.CLASSES.items():
-        images = np.random.default_rng(len(split)).integers(0, 256, (classes, FEW_IMAGES, 84, 84, 3), np.uint8)
-        names = [f"{split}{i:02d}" for i in range(classes)]
-        write_image_set(folder, mini_imagenet.NAMES[split], images, names, "made up")
+
+    def noise(split, classes):
+        return np.random.default_rng(len(split)).integers(0, 256, (classes, FEW_IMAGES, 84, 84, 3), np.uint8)
+
+    write_mini_imagenet(folder, noise)
     images = np.zeros((1623, 20, 28, 28, 1), np.uint8)
     images[:, :, :4, :4] = 255
-    write_image_set(folder, "omniglot", images, [f"character{i:04d}" for i in range(1623)], "made up")
+    write_omniglot(folder, images)
     return folder
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_up_images import FEW_IMAGES, write_mini_imagenet, write_omniglot
 
 from maml_tf.config import read_spec
 from maml_tf.errors import DataMissingError
@@ -14,13 +15,11 @@ from maml_tf.experiments.run import build_experiment, run_experiment
 from maml_tf.models.layers import Conv2D, Dense
 from maml_tf.reporting.targets import read_targets
 from maml_tf.tasks import mini_imagenet
-from maml_tf.tasks.image_set import write_image_set
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.run_folder import RunFolder, Saved
 
 REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
 SPECS = sorted((REPRODUCE / "specs").glob("*.yaml"))
-FEW_IMAGES = 20
 TARGET_IDS = {target.id for target in read_targets(REPRODUCE / "targets.yaml").entries}
 
 
@@ -28,12 +27,13 @@ TARGET_IDS = {target.id for target in read_targets(REPRODUCE / "targets.yaml").e
 def data_folder(tmp_path_factory):
     """An Omniglot of random strokes, and a mini-ImageNet of noise with fewer images a class."""
     folder = tmp_path_factory.mktemp("prepared")
-    for split, classes in mini_imagenet.CLASSES.items():
-        noise = np.random.default_rng(1).integers(0, 256, (classes, FEW_IMAGES, 84, 84, 3), np.uint8)
-        names = [f"{split}{i:02d}" for i in range(classes)]
-        write_image_set(folder, mini_imagenet.NAMES[split], noise, names, "made up")
+
+    def noise(_, classes):
+        return np.random.default_rng(1).integers(0, 256, (classes, FEW_IMAGES, 84, 84, 3), np.uint8)
+
+    write_mini_imagenet(folder, noise)
     images = np.where(np.random.default_rng(0).random((1623, 20, 28, 28, 1), np.float32) < 0.1, 255, 0).astype(np.uint8)
-    write_image_set(folder, "omniglot", images, [f"character{i:04d}" for i in range(1623)], "made up")
+    write_omniglot(folder, images)
     return folder
 
 

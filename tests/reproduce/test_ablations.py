@@ -7,28 +7,27 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_up_images import FEW_IMAGES, write_mini_imagenet
 
 from maml_tf.config import read_spec
 from maml_tf.experiments.run import build_experiment
 from maml_tf.tasks import mini_imagenet
-from maml_tf.tasks.image_set import write_image_set
 
 REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
 sys.path.insert(0, str(REPRODUCE))
 import ablations_miniimagenet as ablations  # noqa: E402
-
-FEW_IMAGES = 20
 
 
 @pytest.fixture(scope="module")
 def data_folder(tmp_path_factory):
     """Classes that differ in colour, under noise."""
     folder, rng = tmp_path_factory.mktemp("prepared"), np.random.default_rng(1)
-    for split, classes in mini_imagenet.CLASSES.items():
+
+    def images_of(_, classes):
         colours = rng.uniform(60, 190, (classes, 1, 1, 1, 3))
-        images = np.clip(colours + rng.normal(0, 60, (classes, FEW_IMAGES, 84, 84, 3)), 0, 255).astype(np.uint8)
-        names = [f"{split}{i:02d}" for i in range(classes)]
-        write_image_set(folder, mini_imagenet.NAMES[split], images, names, "made up")
+        return np.clip(colours + rng.normal(0, 60, (classes, FEW_IMAGES, 84, 84, 3)), 0, 255).astype(np.uint8)
+
+    write_mini_imagenet(folder, images_of)
     return folder
 
 
