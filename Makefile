@@ -22,7 +22,7 @@ SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
 	fig4 table4 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
-	fig5-ant-direction table5 videos export snapshots bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
+	fig5-ant-direction table5 videos export snapshots so-far bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
 	ablations-miniimagenet first-order-gain precision sinusoid-variants table3-variants $(SINUSOID_ARMS) clean
 
 help:  ## this list
@@ -145,6 +145,10 @@ snapshots: setup  ## what those packages trained, brought back to runs/snapshots
 	@$(if $(SPEC),,echo "error: SPEC is missing: make snapshots SPEC=name, of a file in reproduce/specs"; exit 2)
 	$(RUN) -m maml_tf evaluate reproduce/specs/$(SPEC).yaml --snapshots runs/snapshots $(SPEC_OPTIONS) \
 		--results reproduce/results --weights reproduce/checkpoints
+
+so-far: setup  ## a training under way or stopped, tested as far as it got: a reduced result (SPEC=name)
+	@$(if $(SPEC),,echo "error: SPEC is missing: make so-far SPEC=name, of a file in reproduce/specs"; exit 2)
+	$(RUN) -m maml_tf evaluate reproduce/specs/$(SPEC).yaml $(SPEC_OPTIONS) --results reproduce/results
 
 bench: setup  ## speed beside the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)
 	$(RUN) -m reproduce.bench.run

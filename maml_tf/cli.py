@@ -25,7 +25,7 @@ def main(arguments=None):
     train.add_argument("--results", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
     train.add_argument("--weights", type=pathlib.Path, help="keep the chosen weights in this folder (profile paper)")
 
-    evaluate = commands.add_parser("evaluate", help="test weights, or an exported training, on a spec's held-out tasks")
+    evaluate = commands.add_parser("evaluate", help="test a training as far as it got, an exported one, or weights")
     evaluate.add_argument("spec", type=pathlib.Path, metavar="SPEC.yaml")
     evaluate.add_argument(
         "--snapshots",
@@ -156,38 +156,42 @@ def _train(arguments):
 
 def _evaluate(arguments):
     spec = spec_from(arguments.spec, arguments)
-    if arguments.snapshots is not None:
-        _evaluate_snapshots(spec, arguments)
-        return
-    if arguments.weights is None:
-        raise UsageError("evaluate: what is to be tested? --weights FILE.npz or --snapshots FOLDER")
-    from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.meta.placement import use_cores_for_tasks
+
+    use_cores_for_tasks()
+    if arguments.snapshots is None and arguments.weights is not None:
+        _evaluate_weights(spec, arguments)
+    else:
+        _evaluate_training(spec, arguments)
+
+
+def _evaluate_weights(spec, arguments):
+    from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.training.adam import TrainingState
     from maml_tf.training.run_folder import Saved, read_weights
 
-    use_cores_for_tasks()
     experiment = build_experiment(spec, spec.seeds[0], arguments.data)
     weights = read_weights(arguments.weights, experiment.model)
     scores, _ = experiment.test(Saved(TrainingState.start(weights)))
     print_curves(spec.name, {name: summarise([values]) for name, values in scores.items()})
 
 
-def _evaluate_snapshots(spec, arguments):
+def _evaluate_training(spec, arguments):
     from maml_tf.experiments.snapshots import measure_snapshots
-    from maml_tf.meta.placement import use_cores_for_tasks
+    from maml_tf.experiments.stopped import measure_so_far
 
-    use_cores_for_tasks()
-    result = measure_snapshots(
-        spec,
-        snapshots_folder=arguments.snapshots,
-        seeds=arguments.seeds,
-        runs_folder=arguments.runs,
-        data_folder=arguments.data,
-        results_folder=arguments.results,
-        weights_folder=arguments.weights,
-        command=command_line(),
-    )
+    folders = {
+        "runs_folder": arguments.runs,
+        "data_folder": arguments.data,
+        "results_folder": arguments.results,
+        "weights_folder": arguments.weights,
+    }
+    if arguments.snapshots is None:
+        result = measure_so_far(spec, command=command_line(), **folders)
+    else:
+        result = measure_snapshots(
+            spec, snapshots_folder=arguments.snapshots, seeds=arguments.seeds, command=command_line(), **folders
+        )
     print_curves(spec.name, result.curves)
     print(f"{spec.name} ({result.profile}): {result.iterations_done} of {result.iterations_asked} iterations")
 

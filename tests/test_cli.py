@@ -25,7 +25,7 @@ def test_exit_codes_and_messages(tmp_path):
         (["train", tmp_path / "wrong.yaml", *folders], 2, "wrong.yaml: unknown key 'iner'; allowed are"),
         (["train", nonconv, *folders, "--profile", "smoke"], 3, "omniglot.json is missing: `make data` prepares it"),
         (["evaluate", maml, "--weights", tmp_path / "none.npz"], 2, "none.npz: no weights can be read"),
-        (["evaluate", maml], 2, "what is to be tested? --weights FILE.npz or --snapshots FOLDER"),
+        (["evaluate", maml, *folders], 2, "seed_1: no training of sinusoid_maml was begun there"),
         (["evaluate", maml, "--snapshots", tmp_path], 2, "sinusoid_maml: no training of the seeds any"),
         (
             ["export-training-loop", SPECS / "sinusoid_multitask_l2_reg.yaml", "--out", tmp_path],

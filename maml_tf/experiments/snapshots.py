@@ -13,6 +13,7 @@ import tensorflow as tf
 from maml_tf.errors import UsageError
 from maml_tf.experiments.measure import measure, measured_folder
 from maml_tf.experiments.run import build_experiment, run_folder_of
+from maml_tf.experiments.stopped import as_far_as
 from maml_tf.files import UNREADABLE_NPZ
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.progress import Progress
@@ -49,15 +50,8 @@ def measure_snapshots(spec, *, snapshots_folder, seeds=None, runs_folder, data_f
             f"n = {', '.join(map(str, there)) or 'none'}"
         )
     states = {seed: _read_state(folder / f"seed_{seed}" / "state.npz", spec) for seed in seeds}
-    reached = {int(state["iteration"]) for state in states.values()}
-    if len(reached) > 1:
-        stopped = ", ".join(f"seed {seed} at {int(state['iteration'])}" for seed, state in states.items())
-        raise UsageError(f"{folder}: the seeds stopped at different iterations ({stopped}): train on, or use --seeds")
-    spec = dataclasses.replace(spec, seeds=seeds)
-    if reached != {spec.iterations}:
-        spec = dataclasses.replace(
-            spec, profile="reduced", meta=dataclasses.replace(spec.meta, iterations=min(reached))
-        )
+    reached = {seed: int(state["iteration"]) for seed, state in states.items()}
+    spec = as_far_as(dataclasses.replace(spec, seeds=seeds), reached, where=folder)
     for seed in seeds:
         _take_over(spec, seed, states[seed], folder / f"seed_{seed}", runs_folder, data_folder)
     return measure(spec, runs_folder=runs_folder, data_folder=data_folder, **measuring)
