@@ -174,15 +174,15 @@ def _finished_first(lengths, finished, budget):
 def _lay_end_to_end(log, lengths, kept, trajectories):
     """Writes what is kept into `trajectories`; `lengths` are 0 where nothing is."""
     starts = lengths.cumsum(axis=1) - lengths
-    rows = _Rows(*map(np.concatenate, zip(*log, strict=True)))
-    chosen = kept[rows.task, rows.trajectory]
-    if not chosen.all():
-        rows = _Rows(*(values[chosen] for values in rows))
-    at = rows.task, starts[rows.task, rows.trajectory] + rows.step
-    trajectories.observations[at] = rows.observations
-    trajectories.actions[at] = rows.actions
-    trajectories.rewards[at] = rows.rewards
-    trajectories.steps[at] = rows.step
-    trajectories.last[at] = rows.ended
-    trajectories.mask[at] = True
-    np.add.at(trajectories.physics_failures, rows.task, rows.failed)
+    for rows in log:  # one lockstep after the other: put together first, they would be copied once more
+        chosen = kept[rows.task, rows.trajectory]
+        if not chosen.all():
+            rows = _Rows(*(values[chosen] for values in rows))
+        at = rows.task, starts[rows.task, rows.trajectory] + rows.step
+        trajectories.observations[at] = rows.observations
+        trajectories.actions[at] = rows.actions
+        trajectories.rewards[at] = rows.rewards
+        trajectories.steps[at] = rows.step
+        trajectories.last[at] = rows.ended
+        trajectories.mask[at] = True
+        np.add.at(trajectories.physics_failures, rows.task, rows.failed)
