@@ -85,7 +85,8 @@ class ReinforcementLearningExperiment:
         """Adapts the model with the best training return to the test goals, and the last one.
 
         Returns:
-            (scores, settings): mean undiscounted returns [tasks, steps + 1] by curve name, and the chosen iteration.
+            (scores, settings): mean undiscounted returns [tasks, steps + 1] by curve name, of the chosen model their
+            lengths too (where rollouts can end early, what a return says depends on them); and the chosen iteration.
         """
         scores, settings, failures = {}, {}, 0
         models = {"return": saved.chosen_params}
@@ -102,6 +103,8 @@ class ReinforcementLearningExperiment:
                 except FloatingPointError as error:
                     raise FloatingPointError(f"{self.spec.name}, seed {self.seed}, {curve}: {error}") from error
                 scores[curve] = np.stack([stage.trajectories.mean_returns for stage in stages], axis=1)
+                if curve == "return":
+                    scores["length"] = np.stack([stage.trajectories.mean_lengths for stage in stages], axis=1)
                 failures += sum(int(stage.trajectories.physics_failures.sum()) for stage in stages)
         return scores, settings | {"test_physics_failures": failures}
 

@@ -56,3 +56,8 @@ class Trajectories(NamedTuple):
     def mean_returns(self):
         """The mean undiscounted return of each task's trajectories, [T]: what the paper's curves show."""
         return self.rewards.sum(axis=1) / self.num_trajectories
+
+    @property
+    def mean_lengths(self):
+        """The mean number of time steps of each task's trajectories, [T]: less than the horizon where they end early."""
+        return self.mask.sum(axis=1) / self.num_trajectories

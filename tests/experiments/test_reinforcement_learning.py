@@ -97,8 +97,8 @@ def test_the_test_halves_the_step_size_after_the_first_step(monkeypatch):
     monkeypatch.setattr(built.learner.objective, "adapted", adapted)
     scores, settings = built.test(Saved(TrainingState.start(built.initial_params)))
     assert steps == pytest.approx([0.8, 0.4, 0.4, 0.8, 0.008, 0.008])
-    assert set(scores) == {"return", "return_later_steps_x0.01"}
-    assert scores["return"].shape == (4, 4)  # goals, steps
+    assert set(scores) == {"return", "length", "return_later_steps_x0.01"}
+    assert scores["return"].shape == scores["length"].shape == (4, 4)  # goals, steps
     assert settings == {"test_physics_failures": 0}
 
 

@@ -92,6 +92,7 @@ def test_the_trajectories_kept_are_those_of_one_long_run(num_tasks, envs_per_tas
         np.testing.assert_array_equal(samples.rewards[task, :n], np.where(broken, 0, trajectory))
         assert samples.physics_failures[task] == broken.sum()
         assert samples.num_trajectories[task] == len(kept)
+        assert samples.mean_lengths[task] == n / len(kept)
         for array in samples[:-1]:
             assert not array[task, n:].any()
 
