@@ -59,5 +59,5 @@ class Trajectories(NamedTuple):
 
     @property
     def mean_lengths(self):
-        """The mean number of time steps of each task's trajectories, [T]: less than the horizon where they end early."""
+        """The mean number of time steps of each task's trajectories, [T]."""
         return self.mask.sum(axis=1) / self.num_trajectories
