@@ -1,0 +1,24 @@
+"""The states of trainings under way that are committed: of the specs as they are now, and not at their end."""
+
+import pathlib
+
+import pytest
+
+from maml_tf.config import read_spec
+from maml_tf.experiments.run import run_folder_of
+
+REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
+STATES = sorted((REPRODUCE / "unfinished").glob("*/*/*/state.npz"))
+
+
+@pytest.mark.parametrize("path", STATES, ids=lambda path: path.parts[-4])
+def test_a_committed_state_can_be_gone_on_with(path):
+    name, folder, seed_folder = path.parts[-4:-1]
+    spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", folder.split("-")[0])
+    seed = int(seed_folder.removeprefix("seed_"))
+    assert seed in spec.seeds
+    run_folder = run_folder_of(spec, seed, REPRODUCE / "unfinished")
+    assert run_folder.state_file == path, "trained from another version of the spec"
+    assert 0 < run_folder.read().iteration < spec.iterations
+    assert run_folder.trained_at()
+    assert not (REPRODUCE / "results" / f"{name}.json").exists(), "finished: the state has served its turn"
