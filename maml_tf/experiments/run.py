@@ -35,9 +35,9 @@ def build_experiment(spec, seed, data_folder):
     return SinusoidExperiment(spec, seed)
 
 
-def run_folder_of(spec, seed, runs_folder):
+def run_folder_of(spec, seed, runs_folder, commit=None):
     """Where a spec's training of one seed lives: named by the spec's hash, so that no stale state is resumed."""
-    return RunFolder(pathlib.Path(runs_folder) / spec.name / f"{spec.profile}-{spec.hash}" / f"seed_{seed}")
+    return RunFolder(pathlib.Path(runs_folder) / spec.name / f"{spec.profile}-{spec.hash}" / f"seed_{seed}", commit)
 
 
 def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, tensorboard=False):
@@ -46,13 +46,11 @@ def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, 
     Returns:
         (experiment, saved): the experiment and what its training reached.
     """
-    run_folder = run_folder_of(spec, seed, runs_folder)
+    run_folder = run_folder_of(spec, seed, runs_folder, provenance()["git_commit"])
     if restart and run_folder.path.exists():
         shutil.rmtree(run_folder.path)
     experiment = build_experiment(spec, seed, data_folder)
     label = f"{spec.name} ({spec.profile}, seed {seed})"
-    if not run_folder.exists() or (resume and run_folder.read().iteration < spec.iterations):
-        run_folder.note_commit(provenance()["git_commit"])
     if spec.method == "multitask":
         return experiment, experiment.train(run_folder, label)
     if spec.experiment == "reinforcement_learning":
@@ -106,9 +104,8 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
         data = {key: str(value) for key, value in experiment.data.items()}
         for name, values in seed_scores.items():
             scores.setdefault(name, []).append(values)
-        commits = run_folder_of(spec, seed, runs_folder).trained_at()
-        if commits:  # the result's own `git_commit` is that of the code that tested
-            seed_settings["trained_at"] = ", ".join(commits)
+        if saved.trained_at:  # the result's own `git_commit` is that of the code that tested
+            seed_settings["trained_at"] = ", ".join(saved.trained_at)
         settings[f"seed_{seed}"] = seed_settings
         if weights_folder is not None:
             path = pathlib.Path(weights_folder) / spec.name / f"seed_{seed}.npz"

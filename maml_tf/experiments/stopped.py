@@ -36,10 +36,7 @@ def measure_so_far(spec, *, runs_folder, **measuring):
     so_far = as_far_as(spec, reached, where=runs_folder)
     if so_far.hash != spec.hash:
         for seed, saved in states.items():
-            copy = run_folder_of(so_far, seed, runs_folder)
-            copy.write(saved)
-            for commit in folders[seed].trained_at():
-                copy.note_commit(commit)
+            run_folder_of(so_far, seed, runs_folder).write(saved)
     return measure(so_far, runs_folder=runs_folder, **measuring)
 
 

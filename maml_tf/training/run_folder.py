@@ -25,6 +25,7 @@ class Saved:
         seconds, validation_seconds: wall time spent so far in the training loop and in validating.
         physics_failures: of a policy's training: rollouts that the physics ended by breaking down.
         origin: of a training that was run elsewhere: where, with what, from which package; texts by name.
+        trained_at: the commits of the code that has trained, in order; none from before they were noted.
     """
 
     state: TrainingState
@@ -37,6 +38,7 @@ class Saved:
     validation_seconds: float = 0.0
     physics_failures: int = 0
     origin: dict = dataclasses.field(default_factory=dict)
+    trained_at: list = dataclasses.field(default_factory=list)
 
     def validated(self, iteration, params, score):
         """Takes in the validation score of a model; the first with the best score is the chosen one."""
@@ -56,19 +58,26 @@ class Saved:
 
 
 class RunFolder:
-    """Holds `state.npz` of one training: one spec, one profile, one seed; beside it `trained_at.json`."""
+    """Holds `state.npz` of one training: one spec, one profile, one seed.
 
-    def __init__(self, path):
+    Args:
+        path: of the folder.
+        commit: that of the code that trains here; it is noted in what is written.
+    """
+
+    def __init__(self, path, commit=None):
         self.path = pathlib.Path(path)
         self.state_file = self.path / "state.npz"
-        self.trained_at_file = self.path / "trained_at.json"
+        self.commit = commit
 
     def exists(self):
         """Whether a training was begun here."""
         return self.state_file.exists()
 
     def write(self, saved):
-        """Replaces the saved state as a whole."""
+        """Replaces the saved state as a whole, and notes in it the commit that trains."""
+        if self.commit and self.commit not in saved.trained_at[-1:]:
+            saved.trained_at.append(self.commit)
         arrays = {"iteration": np.int32(saved.iteration), "seconds": [saved.seconds, saved.validation_seconds]}
         arrays |= {"losses": np.reshape(saved.losses, [-1, 2]), "validations": np.reshape(saved.validations, [-1, 2])}
         lists = {"params": saved.state.params, "first": saved.state.first_moments, "second": saved.state.second_moments}
@@ -79,28 +88,12 @@ class RunFolder:
             arrays["physics_failures"] = np.int64(saved.physics_failures)
         if saved.origin:
             arrays["origin"] = np.array(json.dumps(saved.origin))
+        if saved.trained_at:
+            arrays["trained_at"] = np.array(saved.trained_at)
         for name, tensors in lists.items():
             arrays |= {f"{name}_{index}": np.asarray(tensor) for index, tensor in enumerate(tensors)}
         with written_whole(self.state_file, "wb") as file:
             np.savez(file, **arrays)
-
-    def trained_at(self):
-        """The commits of the code that has trained here, in order; none of a training from before they were noted."""
-        try:
-            return json.loads(self.trained_at_file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return []
-        except ValueError as error:
-            raise UsageError(
-                f"{self.trained_at_file}: not a list of commits ({error}); --restart begins anew"
-            ) from None
-
-    def note_commit(self, commit):
-        """Adds the commit of the code that trains from here on."""
-        known = self.trained_at()
-        if commit not in known[-1:]:
-            with written_whole(self.trained_at_file) as file:
-                json.dump([*known, commit], file)
 
     def read(self):
         """The Saved state; UsageError when the file is not one."""
@@ -125,6 +118,8 @@ def _saved_from(arrays):
     saved.physics_failures = int(arrays.get("physics_failures", 0))
     if "origin" in arrays:
         saved.origin = json.loads(str(arrays["origin"]))
+    if "trained_at" in arrays:
+        saved.trained_at = arrays["trained_at"].tolist()
     return saved
 
 

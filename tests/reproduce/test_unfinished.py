@@ -19,6 +19,7 @@ def test_a_committed_state_can_be_gone_on_with(path):
     assert seed in spec.seeds
     run_folder = run_folder_of(spec, seed, REPRODUCE / "unfinished")
     assert run_folder.state_file == path, "trained from another version of the spec"
-    assert 0 < run_folder.read().iteration < spec.iterations
-    assert run_folder.trained_at()
+    saved = run_folder.read()
+    assert 0 < saved.iteration < spec.iterations
+    assert saved.trained_at
     assert not (REPRODUCE / "results" / f"{name}.json").exists(), "finished: the state has served its turn"

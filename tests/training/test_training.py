@@ -170,14 +170,12 @@ def test_weights_are_written_by_name_and_checked_when_read(tmp_path):
 
 
 def test_the_commits_that_trained_are_noted_in_order(tmp_path):
-    folder = RunFolder(tmp_path / "run")
-    assert folder.trained_at() == []
-    for commit in ("a", "a", "b", "a"):
-        folder.note_commit(commit)
-    assert folder.trained_at() == ["a", "b", "a"]
-    folder.trained_at_file.write_text("[")
-    with pytest.raises(UsageError, match=r"trained_at.json: not a list of commits .* --restart begins anew"):
-        folder.trained_at()
+    saved = train(tmp_path / "run")
+    assert RunFolder(tmp_path / "run").read().trained_at == []
+    for commit in ("a", "a", "b", "a", None):
+        RunFolder(tmp_path / "run", commit).write(saved)
+        saved = RunFolder(tmp_path / "run").read()
+    assert saved.trained_at == ["a", "b", "a"]
 
 
 def test_tensorboard_scalars_are_written_on_request(tmp_path):
