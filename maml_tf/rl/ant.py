@@ -68,10 +68,11 @@ class Ant(MujocoVectorEnv):
 
     def __init__(self, num_envs, **settings):
         model = ant_model()
+        self._contacts = slice(model.nq + model.nv, model.nq + model.nv + 6 * model.nbody)  # among the observations
         super().__init__(
             model,
             num_envs,
-            observation_size=model.nq + model.nv + 6 * model.nbody + 9 + 3,
+            observation_size=self._contacts.stop + 9 + 3,
             goals=self.goal_distribution,
             stage=mujoco.mjtStage.mjSTAGE_ACC,
             initial_qpos=model.numeric("init_qpos").data,
@@ -80,27 +81,24 @@ class Ant(MujocoVectorEnv):
         self.contact_forces = self.batch.bind("cfrc_ext")
         self.torso_rotation = self.batch.body("torso").xmat
 
-    def _clipped_contact_forces(self, ids):
-        return np.clip(self.contact_forces[ids].reshape(len(ids), -1), -1.0, 1.0)
-
     def _observe(self, ids):
         return np.concatenate(
             [
                 self.qpos[ids],
                 self.qvel[ids],
-                self._clipped_contact_forces(ids),
+                np.clip(self.contact_forces[ids].reshape(len(ids), -1), -1.0, 1.0),
                 self.torso_rotation[ids],
                 self.torso_com[ids],
             ],
             axis=1,
         )
 
-    def _rewards(self, ids, actions):
+    def _rewards(self, ids, actions, observations):
         # The control cost is 0.005 * sum (torque / 150)^2: of the actions in normalised units.
         return (
             self._progress(self.torso_velocity[ids, 0], self.goals[ids])
             - CONTROL_COST * np.square(actions).sum(axis=1)
-            - CONTACT_COST * np.square(self._clipped_contact_forces(ids)).sum(axis=1)
+            - CONTACT_COST * np.square(observations[:, self._contacts]).sum(axis=1)
             + SURVIVAL_BONUS
         )
 

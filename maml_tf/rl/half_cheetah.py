@@ -33,7 +33,7 @@ class HalfCheetah(MujocoVectorEnv):
     def _observe(self, ids):
         return np.concatenate([self.qpos[ids, 1:], self.qvel[ids], self.torso_com[ids]], axis=1)
 
-    def _rewards(self, ids, actions):
+    def _rewards(self, ids, actions, observations):
         progress = self._progress(self.torso_velocity[ids, 0], self.goals[ids])
         return progress - CONTROL_COST * np.square(actions).sum(axis=1)
 

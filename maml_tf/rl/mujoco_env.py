@@ -14,7 +14,8 @@ from maml_tf.rl.vector_env import Outcome, TaskVectorEnv
 HORIZON = 200  # every locomotion environment (PROTOCOL 4.2)
 POSITION_NOISE = 0.01
 VELOCITY_NOISE = 0.1
-_INSTABILITIES = [int(getattr(mujoco.mjtWarning, f"mjWARN_BAD{field}")) for field in ("QPOS", "QVEL", "QACC", "CTRL")]
+# MuJoCo's warnings BADQPOS, BADQVEL, BADQACC and BADCTRL, which follow each other.
+_INSTABILITIES = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1)
 
 
 def gymnasium_spec(file_name):
@@ -84,8 +85,11 @@ class MujocoVectorEnv(TaskVectorEnv):
         """Observations [k, ...] of the environments `ids`."""
 
     @abc.abstractmethod
-    def _rewards(self, ids, actions):
-        """Rewards [k] of the step that `actions` [k, A] in [-1, 1] led the environments `ids` through."""
+    def _rewards(self, ids, actions, observations):
+        """Rewards [k] of the step that `actions` [k, A] in [-1, 1] led the environments `ids` through.
+
+        `observations` [k, ...] are those after the step: gathered from all simulations once, they need not be again.
+        """
 
     def _terminated(self, ids):
         """Whether the environments `ids` are in a state that ends the rollout, bool [k]."""
@@ -115,4 +119,5 @@ class MujocoVectorEnv(TaskVectorEnv):
         warned = self.batch.warning[:, _INSTABILITIES, 1]
         if warned.any():  # hardly ever
             failed |= warned[ids].any(axis=1)
-        return Outcome(self._observe(ids), self._rewards(ids, actions), self._terminated(ids), failed)
+        observations = self._observe(ids)
+        return Outcome(observations, self._rewards(ids, actions, observations), self._terminated(ids), failed)
