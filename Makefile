@@ -113,7 +113,7 @@ table4: setup  ## Table 4: the context vector on 2D navigation (15 minutes more)
 
 fig5-cheetah: fig5-cheetah-velocity fig5-cheetah-direction  ## Figure 5, both half-cheetah panels (4 hours)
 
-fig5-ant: fig5-ant-velocity fig5-ant-direction  ## Figure 5, both ant panels (a night)
+fig5-ant: fig5-ant-velocity fig5-ant-direction  ## Figure 5, both ant panels (9 hours)
 
 fig5-cheetah-velocity: setup  ## Figure 5, half-cheetah goal velocity (2 hours; PROFILE=cpu 30 minutes)
 	$(RUN) reproduce/fig5.py half_cheetah_velocity $(OPTIONS)
@@ -121,10 +121,10 @@ fig5-cheetah-velocity: setup  ## Figure 5, half-cheetah goal velocity (2 hours; 
 fig5-cheetah-direction: setup  ## Figure 5, half-cheetah forward or backward (2 hours; PROFILE=cpu 30 minutes)
 	$(RUN) reproduce/fig5.py half_cheetah_direction $(OPTIONS)
 
-fig5-ant-velocity: setup  ## Figure 5, ant goal velocity (5 hours)
+fig5-ant-velocity: setup  ## Figure 5, ant goal velocity (3 hours)
 	$(RUN) reproduce/fig5.py ant_velocity $(OPTIONS)
 
-fig5-ant-direction: setup  ## Figure 5, ant forward or backward (9 hours)
+fig5-ant-direction: setup  ## Figure 5, ant forward or backward (6 hours)
 	$(RUN) reproduce/fig5.py ant_direction $(OPTIONS)
 
 table5: setup  ## Table 5: the context vector on half-cheetah, forward or backward (2 hours more)

@@ -5,6 +5,7 @@ with: the environment variable MUJOCO_GL says what (egl, osmesa or glfw).
 """
 
 import argparse
+import math
 import multiprocessing
 import os
 import sys
@@ -29,7 +30,7 @@ NAMES = {
 }
 STEPS = {0: "before adapting", 1: "1 gradient step", 3: "3 gradient steps"}
 WIDTH, HEIGHT = 200, 150
-FRAMES_PER_SECOND = 20
+FRAMES_PER_SECOND = 20  # at most
 COLOURS = 48
 
 
@@ -53,7 +54,7 @@ def policies(environment):
 
 
 def film(environment, goal, actor):
-    """One rollout: (frames as a list of uint8 [height, width, 3], its return).
+    """One rollout: (frames as a list of uint8 [height, width, 3], milliseconds that a frame stands, return).
 
     For a process without TensorFlow: its compiler library and that of Mesa's software renderer crash together.
     """
@@ -65,7 +66,8 @@ def film(environment, goal, actor):
     env = gymnasium.make(NAMES[environment], render_mode="rgb_array", width=WIDTH, height=HEIGHT)
     rng = np.random.default_rng(1)
     observation, _ = env.reset(seed=1, options={"goal": goal})
-    steps_per_frame = max(1, round(env.metadata["render_fps"] / FRAMES_PER_SECOND))
+    steps_per_second = env.metadata["render_fps"]
+    steps_per_frame = math.ceil(steps_per_second / FRAMES_PER_SECOND)
     frames, total, step, ended = [env.render()], 0.0, 0, False
     while not ended:
         action = actor.act(observation[np.newaxis, np.newaxis].astype(np.float32), rng)[0, 0]
@@ -75,29 +77,34 @@ def film(environment, goal, actor):
         if step % steps_per_frame == 0:
             frames.append(env.render())
     env.close()
-    return frames, total
+    return frames, 1000 * steps_per_frame // steps_per_second, total
 
 
 def films_of_one_goal(environment, goal, actors, index):
-    """{caption: frames} of the policies {gradient steps: Actor} adapted to a goal, theirs being the task `index`."""
+    """({caption: frames}, milliseconds of a frame) of the policies {gradient steps: Actor} adapted to a goal.
+
+    The goal is that of their task `index`.
+    """
     films = {}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         for step, caption in STEPS.items():
             try:
-                frames, total = process.submit(film, environment, goal, actors[step].tasks(index, index + 1)).result()
+                filmed = process.submit(film, environment, goal, actors[step].tasks(index, index + 1))
+                frames, milliseconds, total = filmed.result()
             except BrokenProcessPool:
                 raise UsageError(
                     f"the renderer crashed (MUJOCO_GL={os.environ['MUJOCO_GL']}); try another: egl, osmesa or glfw"
                 ) from None
             films[f"{caption}: return {total:.0f}"] = frames
-    return films
+    return films, milliseconds
 
 
-def write_gif(films, path):
+def write_gif(films, milliseconds, path):
     """Films side by side, each under its caption; a film that ends early stands still.
 
     Args:
         films: {caption: frames}.
+        milliseconds: that a frame stands.
         path: where the GIF shall stand.
     """
     from PIL import Image, ImageDraw
@@ -110,10 +117,9 @@ def write_gif(films, path):
             picture.paste(Image.fromarray(frames[min(index, len(frames) - 1)]), (column * WIDTH, 0))
             draw.text((column * WIDTH + 6, 4), caption, fill="white", stroke_width=1, stroke_fill="black")
         pictures.append(picture.quantize(COLOURS, dither=Image.Dither.NONE))
-    duration = round(1000 / FRAMES_PER_SECOND)
     with written_whole(path, "wb") as file:
         pictures[0].save(
-            file, format="GIF", save_all=True, append_images=pictures[1:], duration=duration, loop=0, optimize=True
+            file, format="GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0, optimize=True
         )
 
 
@@ -133,8 +139,8 @@ def main():
     for name in arguments.environments or trained or list(NAMES):
         goals, actors = policies(name)
         for index, goal in enumerate(goals):
-            path = RESULTS / "videos" / f"{name}_goal_{goal:.2g}.gif"
-            write_gif(films_of_one_goal(name, goal, actors, index), path)
+            path = RESULTS / "videos" / f"{name}_goal_{round(goal, 1):g}.gif"
+            write_gif(*films_of_one_goal(name, goal, actors, index), path)
             print(f"filmed: {os.path.relpath(path, ROOT)}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
