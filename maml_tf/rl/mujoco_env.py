@@ -9,6 +9,7 @@ import mujoco.batch
 import numpy as np
 
 from maml_tf.machine import available_cores
+from maml_tf.rl.profiler import switch_off_profiler
 from maml_tf.rl.vector_env import Outcome, TaskVectorEnv
 
 HORIZON = 200  # every locomotion environment (PROTOCOL 4.2)
@@ -69,6 +70,7 @@ class MujocoVectorEnv(TaskVectorEnv):
         num_threads=None,
     ):
         super().__init__(num_envs, observation_size, model.nu, goals, max_episode_steps, reveal_task)
+        switch_off_profiler()
         self.model = model
         self.batch = mujoco.batch.Batch(model, num_envs, nthread=num_threads or available_cores())
         self.qpos = self.batch.bind("qpos")

@@ -93,6 +93,15 @@ def test_the_cheetahs_dynamics_are_gymnasiums_at_one_step_an_action():
     np.testing.assert_allclose(envs.qvel[0], reference.data.qvel, rtol=0, atol=1e-10)
 
 
+def test_mujocos_profiler_is_off_where_our_environments_run():
+    HalfCheetahVelocity(1)
+    model = ant_model()
+    data = mujoco.MjData(model)
+    mujoco.mj_step(model, data)
+    assert data.timer[mujoco.mjtTimer.mjTIMER_STEP].number == 1
+    assert data.timer[mujoco.mjtTimer.mjTIMER_STEP].duration == 0
+
+
 @pytest.mark.parametrize("family", [HalfCheetahVelocity, AntVelocity])
 def test_looking_for_islands_changes_no_bit(family):
     envs, _ = started(family)
