@@ -21,7 +21,7 @@ SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
-	fig4 table4 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
+	fig4 table4 fig5 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
 	fig5-ant-direction table5 videos export snapshots so-far bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
 	ablations-miniimagenet first-order-gain precision sinusoid-variants table3-variants $(SINUSOID_ARMS) clean
 
@@ -110,6 +110,9 @@ fig4: setup  ## Figure 4: 2D navigation, four arms, three seeds (35 minutes)
 
 table4: setup  ## Table 4: the context vector on 2D navigation (15 minutes more)
 	$(RUN) reproduce/table4.py $(OPTIONS)
+
+fig5: setup  ## Figure 5, all four panels, in one picture too (13 hours)
+	$(RUN) reproduce/fig5.py $(OPTIONS)
 
 fig5-cheetah: fig5-cheetah-velocity fig5-cheetah-direction  ## Figure 5, both half-cheetah panels (4 hours)
 
