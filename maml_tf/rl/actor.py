@@ -7,7 +7,11 @@ import numpy as np
 from maml_tf.errors import UsageError
 
 SMALLEST_LOG_STD = math.log(1e-6)
-ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0, out=x), "tanh": lambda x: np.tanh(x, out=x)}
+# With an array of zeros in place of the number 0, NumPy's maximum is four times as fast.
+ACTIVATIONS = {
+    "relu": lambda x: np.maximum(x, np.zeros(x.shape[1:], x.dtype), out=x),
+    "tanh": lambda x: np.tanh(x, out=x),
+}
 
 
 class Actor:
@@ -43,19 +47,36 @@ class Actor:
                 x = ACTIVATIONS[self.activation](x)
         return x
 
-    def act(self, observations, rng):
-        """Draws actions with a NumPy generator: observations float32 [T, n, O] -> actions float32 [T, n, A].
+    def act(self, observations, rng, live=None):
+        """Draws actions with a NumPy generator.
+
+        Args:
+            observations: float32 [T, n, O]
+            rng: the same numbers are drawn from it whatever `live` is.
+            live: bool [T, n], the rows whose actions are wanted, all by default; those of others mean nothing.
+
+        Returns:
+            float32 [T, n, A]
 
         Raises:
             FloatingPointError: the policies of some tasks, which the message names, give no finite actions.
         """
-        means = self.means(observations)
-        noise = rng.standard_normal(means.shape, dtype=np.float32)
-        noise *= np.exp(np.maximum(self.params[0], SMALLEST_LOG_STD))[:, np.newaxis]
-        actions = means + noise
-        if not np.isfinite(actions).all():
-            tasks = np.flatnonzero(~np.isfinite(actions).all(axis=(1, 2)))
-            raise FloatingPointError(
-                f"no finite actions: the policies of tasks {tasks.tolist()} (of {len(actions)}) diverged"
-            )
+        T, n, _ = observations.shape
+        actions = rng.standard_normal((T, n, self.params[0].shape[1]), dtype=np.float32)
+        actions *= np.exp(np.maximum(self.params[0], SMALLEST_LOG_STD))[:, np.newaxis]
+        most = n if live is None else int(live.sum(axis=1).max())
+        if most < n:
+            # As many rows of every task as the task with the most live ones needs: in the end, where few trajectories
+            # are still under way, that is most of the work saved. Of a single row BLAS would round products otherwise.
+            first = np.argsort(~live, axis=1, kind="stable")[:, : max(most, 2)]
+            rows = np.arange(T)[:, np.newaxis], first
+            actions[rows] += self.means(observations[rows])
+        else:
+            actions += self.means(observations)
+        finite = np.isfinite(actions)
+        if not finite.all():
+            wanted = finite.all(axis=2) if live is None else finite.all(axis=2) | ~live
+            tasks = np.flatnonzero(~wanted.all(axis=1))
+            if tasks.size:
+                raise FloatingPointError(f"no finite actions: the policies of tasks {tasks.tolist()} (of {T}) diverged")
         return actions

@@ -81,29 +81,29 @@ class Ant(MujocoVectorEnv):
         self.contact_forces = self.batch.bind("cfrc_ext")
         self.torso_rotation = self.batch.body("torso").xmat
 
-    def _observe(self, ids):
+    def _observe(self, rows):
         return np.concatenate(
             [
-                self.qpos[ids],
-                self.qvel[ids],
-                np.clip(self.contact_forces[ids].reshape(len(ids), -1), -1.0, 1.0),
-                self.torso_rotation[ids],
-                self.torso_com[ids],
+                self.qpos[rows],
+                self.qvel[rows],
+                np.clip(self.contact_forces[rows], -1.0, 1.0).reshape(-1, self._contacts.stop - self._contacts.start),
+                self.torso_rotation[rows],
+                self.torso_com[rows],
             ],
             axis=1,
         )
 
-    def _rewards(self, ids, actions, observations):
+    def _rewards(self, rows, actions, observations):
         # The control cost is 0.005 * sum (torque / 150)^2: of the actions in normalised units.
         return (
-            self._progress(self.torso_velocity[ids, 0], self.goals[ids])
+            self._progress(self.torso_velocity[rows, 0], self.goals[rows])
             - CONTROL_COST * np.square(actions).sum(axis=1)
             - CONTACT_COST * np.square(observations[:, self._contacts]).sum(axis=1)
             + SURVIVAL_BONUS
         )
 
-    def _terminated(self, ids):
-        height = self.qpos[ids, 2]
+    def _terminated(self, rows):
+        height = self.qpos[rows, 2]
         return (height < HEALTHY_HEIGHT[0]) | (height > HEALTHY_HEIGHT[1])
 
 

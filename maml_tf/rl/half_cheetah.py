@@ -30,11 +30,11 @@ class HalfCheetah(MujocoVectorEnv):
             **settings,
         )
 
-    def _observe(self, ids):
-        return np.concatenate([self.qpos[ids, 1:], self.qvel[ids], self.torso_com[ids]], axis=1)
+    def _observe(self, rows):
+        return np.concatenate([self.qpos[rows, 1:], self.qvel[rows], self.torso_com[rows]], axis=1)
 
-    def _rewards(self, ids, actions, observations):
-        progress = self._progress(self.torso_velocity[ids, 0], self.goals[ids])
+    def _rewards(self, rows, actions, observations):
+        progress = self._progress(self.torso_velocity[rows, 0], self.goals[rows])
         return progress - CONTROL_COST * np.square(actions).sum(axis=1)
 
 

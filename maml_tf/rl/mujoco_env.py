@@ -83,19 +83,19 @@ class MujocoVectorEnv(TaskVectorEnv):
         self._quaternions = model.jnt_qposadr[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE] + 3
 
     @abc.abstractmethod
-    def _observe(self, ids):
-        """Observations [k, ...] of the environments `ids`."""
+    def _observe(self, rows):
+        """Observations [k, ...] of the environments `rows`, ids or a slice (see `_rows_of`)."""
 
     @abc.abstractmethod
-    def _rewards(self, ids, actions, observations):
-        """Rewards [k] of the step that `actions` [k, A] in [-1, 1] led the environments `ids` through.
+    def _rewards(self, rows, actions, observations):
+        """Rewards [k] of the step that `actions` [k, A] in [-1, 1] led the environments `rows` through.
 
         `observations` [k, ...] are those after the step: gathered from all simulations once, they need not be again.
         """
 
-    def _terminated(self, ids):
-        """Whether the environments `ids` are in a state that ends the rollout, bool [k]."""
-        return np.zeros(len(ids), bool)
+    def _terminated(self, rows):
+        """Whether the environments `rows` are in a state that ends the rollout, bool [k], or False for all of them."""
+        return False
 
     def _start(self, ids):
         """rllab's start: Gaussian noise on every position and velocity (PROTOCOL 4.2)."""
@@ -108,10 +108,11 @@ class MujocoVectorEnv(TaskVectorEnv):
             quaternions = self.qpos[ids, start : start + 4]
             self.qpos[ids, start : start + 4] = quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)
         self.batch.forward(ids, stage=self._stage)
-        return self._observe(ids)
+        return self._observe(self._rows_of(ids))
 
     def _advance(self, ids, actions):
-        self._ctrl[ids] = actions * self.model.actuator_ctrlrange[:, 1]
+        rows = self._rows_of(ids)
+        self._ctrl[rows] = actions * self.model.actuator_ctrlrange[:, 1]
         failed = np.zeros(len(ids), bool)
         try:
             self.batch.step(ids, stage=self._stage)
@@ -121,5 +122,6 @@ class MujocoVectorEnv(TaskVectorEnv):
         warned = self.batch.warning[:, _INSTABILITIES, 1]
         if warned.any():  # hardly ever
             failed |= warned[ids].any(axis=1)
-        observations = self._observe(ids)
-        return Outcome(observations, self._rewards(ids, actions, observations), self._terminated(ids), failed)
+        observations = self._observe(rows)
+        terminated = np.zeros(len(ids), bool) | self._terminated(rows)
+        return Outcome(observations, self._rewards(rows, actions, observations), terminated, failed)

@@ -1,5 +1,6 @@
 """Samples the trajectories of many tasks in lockstep."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -44,7 +45,13 @@ class Sampler:
         if self.envs[0].max_episode_steps is None:
             raise UsageError("the environments need a horizon: max_episode_steps is None")
         self.goal_distribution = self.envs[0].goal_distribution
-        self.budget = trajectories * self.envs[0].max_episode_steps
+        horizon = self.envs[0].max_episode_steps
+        self.budget = trajectories * horizon
+        # No more locksteps can be: every environment is at work until the budget is there (with `finished_first` so
+        # long that what is under way, less than a horizon each, adds to it); what was started last may run to its end.
+        # The room is kept from one sampling to the next: memory that is new to a process costs more than writing to it.
+        locksteps = self.budget // self.envs_per_task + horizon + 1
+        self._logs = [_Log.empty(locksteps, envs) for envs in self.envs]
 
     def sample(self, actor, goals, seed):
         """Samples every task's budget.
@@ -74,7 +81,7 @@ class Sampler:
             part_of_all = trajectories.tasks(*tasks)
             envs, rng = self.envs[part], generators[part]
             rule = _finished_first if self.finished_first else _in_order_of_starting
-            _sample_into(part_of_all, envs, actor.tasks(*tasks), part_goals, rng, rule, self.budget)
+            _sample_into(part_of_all, envs, actor.tasks(*tasks), part_goals, rng, rule, self.budget, self._logs[part])
 
         with ThreadPoolExecutor(len(self.envs)) as threads:
             list(threads.map(sample_part, range(len(self.envs))))
@@ -97,51 +104,89 @@ class Sampler:
         raise UsageError(f"goals have shape {goals.shape}; allowed: {(T, *shape)} or {(T, n, *shape)}")
 
 
-class _Rows(NamedTuple):
-    """What one lockstep did in k live environments; trajectories are numbered within their task as they start."""
+class _Log(NamedTuple):
+    """What E environments did in up to L locksteps; what is written for those that rest means nothing."""
 
-    task: np.ndarray
-    trajectory: np.ndarray
-    step: np.ndarray
-    observations: np.ndarray
-    actions: np.ndarray
-    rewards: np.ndarray
-    ended: np.ndarray
-    failed: np.ndarray
+    observations: np.ndarray  # float32 [L, E, O]
+    actions: np.ndarray  # float32 [L, E, A]
+    rewards: np.ndarray  # float64 [L, E]
+
+    @classmethod
+    def empty(cls, locksteps, envs):
+        """Room for `locksteps` of `envs`."""
+        sizes = envs.single_observation_space.shape[0], envs.single_action_space.shape[0]
+        observations, actions = (np.empty((locksteps, envs.num_envs, size), np.float32) for size in sizes)
+        return cls(observations, actions, np.empty((locksteps, envs.num_envs)))
 
 
-def _sample_into(trajectories, envs, actor, goals, rng, rule, budget):
-    """Fills `trajectories` [T, B, ...] from T * n environments, as `rule` says (see `_in_order_of_starting`)."""
+class _Ledger:
+    """Which trajectories there are: [T, R] arrays, numbered within their task as they start, of room for R.
+
+    Attributes:
+        lengths: int, so far.
+        finished: bool.
+        failed: bool, ended by a breakdown of the physics.
+        environments: int, which one each is in.
+        first_locksteps: int, the one of its first step.
+        started: int [T], how many there are.
+    """
+
+    def __init__(self, num_tasks, envs_per_task, room):
+        shape = (num_tasks, room)
+        self.lengths, self.environments, self.first_locksteps = np.zeros((3, *shape), np.int64)
+        self.finished, self.failed = np.zeros((2, *shape), bool)
+        self.started = np.zeros(num_tasks, np.int64)
+        self.task = np.repeat(np.arange(num_tasks), envs_per_task)
+        self.current = np.zeros(len(self.task), np.int64)  # the number of what each environment is on
+        self._at = np.zeros(len(self.task), np.int64)  # where that is in an array laid out flat
+
+    def start(self, which, lockstep):
+        """Starts a trajectory in the environments `which`, bool [E]; its first step is taken in `lockstep`."""
+        by_task = which.reshape(len(self.started), -1)
+        self.current[which] = (self.started[:, np.newaxis] + by_task.cumsum(axis=1) - 1)[by_task]
+        self.started += by_task.sum(axis=1)
+        self._at[which] = self.task[which] * self.lengths.shape[1] + self.current[which]
+        self.environments.flat[self._at[which]] = np.flatnonzero(which)
+        self.first_locksteps.flat[self._at[which]] = lockstep
+
+    def count_step(self, live, ended, failed):
+        """Counts a step of the environments that were `live`, and which of them it `ended` or `failed`: bool [E]."""
+        self.lengths.reshape(-1)[self._at[live]] += 1
+        if ended.any():
+            self.finished.reshape(-1)[self._at[ended]] = True
+            self.failed.reshape(-1)[self._at[failed]] = True
+
+
+def _sample_into(trajectories, envs, actor, goals, rng, rule, budget, log):
+    """Fills `trajectories` [T, B, ...] from T * n environments, as `rule` says (see `_in_order_of_starting`), by way of
+    the `log`.
+    """
     T = len(trajectories.mask)
     n = envs.num_envs // T
-    task = np.repeat(np.arange(T), n)
-    current = np.tile(np.arange(n), T)  # the trajectory that an environment is on
-    started = np.full(T, n)
-    lengths = np.zeros((T, budget + 2 * n), np.int64)  # of every trajectory, so far
-    finished = np.zeros(lengths.shape, bool)
-    log = []
+    ledger = _Ledger(T, n, budget + 2 * n)
+    ledger.start(np.ones(envs.num_envs, bool), 0)
     observations, _ = envs.reset(seed=int(rng.integers(2**31)), options={"goal": goals})
-    while envs.live.any():
-        ids = np.flatnonzero(envs.live)
-        seen = observations.astype(np.float32)
-        actions = actor.act(seen.reshape(T, n, -1), rng).reshape(T * n, -1)
-        observations, rewards, terminated, truncated, info = envs.step(actions)
+    for lockstep in itertools.count():
+        live = envs.live.copy()
+        log.observations[lockstep] = observations
+        seen = log.observations[lockstep].reshape(T, n, -1)
+        log.actions[lockstep] = actor.act(seen, rng, live.reshape(T, n)).reshape(T * n, -1)
+        observations, log.rewards[lockstep], terminated, truncated, info = envs.step(log.actions[lockstep])
         ended = terminated | truncated
-        at = task[ids], current[ids]
-        failed = info["physics_failure"][ids]
-        log.append(_Rows(*at, lengths[at], seen[ids], actions[ids], rewards[ids], ended[ids], failed))
-        lengths[at] += 1
-        finished[at] = ended[ids]
-        more_wanted, kept = rule(lengths[:, : started.max()], finished[:, : started.max()], budget)
+        ledger.count_step(live, ended, info["physics_failure"])
+        if not ended.any() and (lockstep + 1) * n < budget:
+            continue  # nothing for the rule to decide
+        numbers = slice(ledger.started.max())
+        more_wanted, kept = rule(ledger.lengths[:, numbers], ledger.finished[:, numbers], budget)
         if not kept.all():
-            envs.rest(~kept[task, current])
-        again = ended & more_wanted[task]
+            envs.rest(~kept[ledger.task, ledger.current])
+        again = ended & more_wanted[ledger.task]
         if again.any():
-            by_task = again.reshape(T, n)
-            current[again] = (started[:, np.newaxis] + by_task.cumsum(axis=1) - 1)[by_task]
-            started += by_task.sum(axis=1)
+            ledger.start(again, lockstep + 1)
             observations, _ = envs.reset(options={"goal": goals, "reset_mask": again})
-    _lay_end_to_end(log, lengths[:, : kept.shape[1]] * kept, kept, trajectories)
+        if not envs.live.any():
+            break
+    _lay_end_to_end(log, ledger, kept, trajectories)
 
 
 def _in_order_of_starting(lengths, finished, budget):
@@ -171,18 +216,22 @@ def _finished_first(lengths, finished, budget):
     return more_wanted, finished | more_wanted[:, np.newaxis]
 
 
-def _lay_end_to_end(log, lengths, kept, trajectories):
-    """Writes what is kept into `trajectories`; `lengths` are 0 where nothing is."""
-    starts = lengths.cumsum(axis=1) - lengths
-    for rows in log:  # one lockstep after the other: put together first, they would be copied once more
-        chosen = kept[rows.task, rows.trajectory]
-        if not chosen.all():
-            rows = _Rows(*(values[chosen] for values in rows))
-        at = rows.task, starts[rows.task, rows.trajectory] + rows.step
-        trajectories.observations[at] = rows.observations
-        trajectories.actions[at] = rows.actions
-        trajectories.rewards[at] = rows.rewards
-        trajectories.steps[at] = rows.step
-        trajectories.last[at] = rows.ended
-        trajectories.mask[at] = True
-        np.add.at(trajectories.physics_failures, rows.task, rows.failed)
+def _lay_end_to_end(log, ledger, kept, trajectories):
+    """Writes the trajectories that are `kept`, bool [T, any number], into `trajectories`, task by task."""
+    for task, numbers in enumerate(map(np.flatnonzero, kept)):
+        numbers = numbers[ledger.lengths[task, numbers] > 0]
+        lengths = ledger.lengths[task, numbers]
+        ends = lengths.cumsum()
+        here = slice(lengths.sum())
+        steps = np.arange(here.stop) - np.repeat(ends - lengths, lengths)
+        at = (
+            np.repeat(ledger.first_locksteps[task, numbers], lengths) + steps,
+            np.repeat(ledger.environments[task, numbers], lengths),
+        )
+        trajectories.observations[task, here] = log.observations[at]
+        trajectories.actions[task, here] = log.actions[at]
+        trajectories.rewards[task, here] = log.rewards[at]
+        trajectories.steps[task, here] = steps
+        trajectories.last[task, ends - 1] = True
+        trajectories.mask[task, here] = True
+        trajectories.physics_failures[task] = ledger.failed[task, numbers].sum()

@@ -99,7 +99,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
             self.goals[ids] = self.goal_distribution.checked(options["goal"], self.num_envs)[ids]
         self.live[ids] = True
         self._elapsed[ids] = 0
-        self._remember(ids, self._start(ids))
+        self._remember(self._rows_of(ids), self._start(ids))
         return self._observations.copy(), {}
 
     def step(self, actions):
@@ -121,8 +121,9 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
         ids = np.flatnonzero(self.live)
         if not ids.size:
             raise gymnasium.error.ResetNeeded("every environment rests: call reset first")
-        outcome = self._advance(ids, np.clip(actions[ids], -1.0, 1.0))
-        good = ids
+        rows = self._rows_of(ids)
+        outcome = self._advance(ids, np.clip(actions[rows], -1.0, 1.0))
+        good = rows
         rewards, terminations, truncations, failures = np.zeros(self.num_envs), *np.zeros((3, self.num_envs), bool)
         if outcome.failed.any():
             outcome = outcome._replace(
@@ -134,11 +135,11 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
             failures[ids] = outcome.failed
             self.physics_failures += len(ids) - len(good)
         self._remember(good, outcome.observations)
-        self._elapsed[ids] += 1
-        rewards[ids] = outcome.rewards
-        terminations[ids] = outcome.terminated
+        self._elapsed[rows] += 1
+        rewards[rows] = outcome.rewards
+        terminations[rows] = outcome.terminated
         if self.max_episode_steps is not None:
-            truncations[ids] = ~outcome.terminated & (self._elapsed[ids] >= self.max_episode_steps)
+            truncations[rows] = ~outcome.terminated & (self._elapsed[rows] >= self.max_episode_steps)
         self.live &= ~(terminations | truncations)
         return self._observations.copy(), rewards, terminations, truncations, {"physics_failure": failures}
 
@@ -146,11 +147,16 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
         """Lets the environments of a bool mask [N] rest until they are reset: their rollouts are not needed."""
         self.live &= ~mask
 
-    def _remember(self, ids, observations):
-        size = observations.shape[1]
-        self._observations[ids, :size] = observations
-        if self.reveal_task:
-            self._observations[ids, size:] = self._flat_goals(ids)
+    def _rows_of(self, ids):
+        """What picks the environments `ids` (ascending) from an array: all of them a slice, which copies nothing."""
+        return slice(None) if len(ids) == self.num_envs else ids
 
-    def _flat_goals(self, ids):
-        return self.goals[ids].reshape(len(ids), -1)
+    def _remember(self, rows, observations):
+        size = observations.shape[1]
+        self._observations[rows, :size] = observations
+        if self.reveal_task:
+            self._observations[rows, size:] = self._flat_goals(rows)
+
+    def _flat_goals(self, rows):
+        goals = self.goals[rows]
+        return goals.reshape(len(goals), -1)

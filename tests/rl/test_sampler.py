@@ -51,7 +51,7 @@ class Copycat:
     def tasks(self, start, stop):
         return self
 
-    def act(self, observations, rng):
+    def act(self, observations, rng, live):
         return (100 * observations[..., 1:2] + observations[..., 2:3]).astype(np.float32)
 
 
@@ -230,6 +230,26 @@ def test_the_deviation_has_a_floor():
     observations = np.zeros((1, 5000, 4), np.float32)
     noise = Actor(params).act(observations, np.random.default_rng(0)) - Actor(params).means(observations)
     assert 0 < np.abs(noise).max() < 1e-5
+
+
+@pytest.mark.parametrize("num_live", [0, 1, 2, 4])
+def test_the_actions_of_live_rows_do_not_depend_on_which_others_are(num_live):
+    actor = Actor(random_actor(3, 4, 2).params)
+    observations = np.random.default_rng(1).normal(size=(3, 7, 4)).astype(np.float32)
+    live = np.zeros((3, 7), bool)
+    live[0, [6, 1, 3, 2][:num_live]] = live[2, 5] = True
+    generators = np.random.default_rng(2), np.random.default_rng(2)
+    everyone, some = actor.act(observations, generators[0]), actor.act(observations, generators[1], live)
+    np.testing.assert_array_equal(some[live], everyone[live])
+    assert generators[0].random() == generators[1].random()
+
+
+def test_a_policy_may_diverge_where_nothing_is_live():
+    params = random_actor(3, 4, 2).params
+    params[1][1] = np.nan
+    live = np.ones((3, 5), bool)
+    live[1] = False
+    assert np.isfinite(Actor(params).act(np.ones((3, 5, 4), np.float32), np.random.default_rng(0), live)[live]).all()
 
 
 def test_a_diverged_policy_is_an_error_that_names_its_task():
