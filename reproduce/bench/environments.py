@@ -47,6 +47,7 @@ SIDES = {
 RL_SIDES = {
     "ours": Side("ours_rl"),
     "physics_only": Side("ours_rl"),
+    "physics_with_profiler": Side("ours_rl"),
     "async_vector_env": Side("peers_sampling"),
     "envpool": Side("peers_sampling", "envpool"),
 }

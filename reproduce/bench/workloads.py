@@ -47,7 +47,7 @@ class Workload:
 # JAX takes part in one of mini-ImageNet's workloads only: it compiles each for minutes.
 SUPERVISED_PEERS = ("jax_vmap", "jax_map", "torch_vmap", "torch_loop")
 CONVOLUTIONAL_SIDES = ("ours", "authors_way", "convolutions", "ours_bfloat16")
-SAMPLING_SIDES = ("ours", "physics_only", "async_vector_env")
+SAMPLING_SIDES = ("ours", "physics_only", "physics_with_profiler", "async_vector_env")
 WORKLOADS = {
     workload.name: workload
     for workload in (

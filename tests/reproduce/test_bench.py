@@ -8,6 +8,7 @@ import importlib
 import json
 import sys
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -164,11 +165,15 @@ def test_the_physics_alone_takes_as_many_steps_as_the_sampling(tmp_path, monkeyp
     workload = dataclasses.replace(workloads.WORKLOADS["ant_sampling"], profile="smoke")
     described = problems.write_problem(workload, tmp_path / "problem.npz")
     ours_rl = importlib.import_module("reproduce.bench.ours_rl")
+    model = mujoco.MjModel.from_xml_string("<mujoco/>")
     steps = []
-    for side in ("ours", "physics_only"):
+    for side in ("ours", "physics_only", "physics_with_profiler"):
         ready = ours_rl.prepare(side, *described)
         steps.append(ready.units(ready.run(2)))
-    assert steps[0] == steps[1] > 0
+        data = mujoco.MjData(model)
+        mujoco.mj_step(model, data)
+        assert (data.timer.duration.sum() > 0) == (side == "physics_with_profiler")
+    assert steps[0] == steps[1] == steps[2] > 0
 
 
 def test_the_problem_takes_its_constants_from_the_spec(problem):
