@@ -89,7 +89,7 @@ used, which other work on the machine disturbs less. The share is the multiply-a
 (`multiply_adds` in `reproduce/bench/workloads.py`) per second, over those of a large float32 matrix product
 measured in the same turns; on one core by processor time. "Convolutions alone" are the same convolutions through the
 same kernels and nothing besides: at 80 %, no better way of running them could save more than a fifth. Sampling: the
-second column is Gymnasium's AsyncVectorEnv, the fourth the physics alone as a share of our sampling, per time step, with
+second column is Gymnasium's AsyncVectorEnv, the fourth the physics alone as a share of our sampling per time step, with
 MuJoCo's profiler off as in ours ("physics with profiler": as its package comes). AsyncVectorEnv's processor time and
 memory are its parent process's only. Start-up is from the start of the process to the end of the first repetition:
 imports, tracing and compilation included. The load is the machine's average at the start and the end: where it exceeds
