@@ -276,7 +276,7 @@ def test_the_report_says_what_was_measured_and_whether_the_targets_are_reached(t
     assert "| torchopt | not installed: no wheel" in text
     assert "| 0.02 (from float64 0.01, ours 0.03) |" in text
     assert "- **sinusoid, the fastest peer / ours: 1 on 1 core, where 1.5 is asked.** The same" in text
-    assert "- **ant sampling, physics alone / ours: 0.8 on 2 cores, where 0.9 is asked.** As" in text
+    assert "- **ant sampling, physics alone / ours: 0.8 on 2 cores, where 0.9 is asked.** A profile" in text
     assert text.count("is asked.**") == 2
     assert (tmp_path / "growth.png").stat().st_size > 0
 
