@@ -62,9 +62,10 @@ class Actor:
             FloatingPointError: the policies of some tasks, which the message names, give no finite actions.
         """
         T, n, _ = observations.shape
+        live = np.ones((T, n), bool) if live is None else live
         actions = rng.standard_normal((T, n, self.params[0].shape[1]), dtype=np.float32)
         actions *= np.exp(np.maximum(self.params[0], SMALLEST_LOG_STD))[:, np.newaxis]
-        most = n if live is None else int(live.sum(axis=1).max())
+        most = live.sum(axis=1).max()
         if most < n:
             # As many rows of every task as the task with the most live ones needs: in the end, where few trajectories
             # are still under way, that is most of the work saved. Of a single row BLAS would round products otherwise.
@@ -75,8 +76,7 @@ class Actor:
             actions += self.means(observations)
         finite = np.isfinite(actions)
         if not finite.all():
-            wanted = finite.all(axis=2) if live is None else finite.all(axis=2) | ~live
-            tasks = np.flatnonzero(~wanted.all(axis=1))
+            tasks = np.flatnonzero((live & ~finite.all(axis=2)).any(axis=1))
             if tasks.size:
                 raise FloatingPointError(f"no finite actions: the policies of tasks {tasks.tolist()} (of {T}) diverged")
         return actions

@@ -138,23 +138,21 @@ class _Ledger:
         self.started = np.zeros(num_tasks, np.int64)
         self.task = np.repeat(np.arange(num_tasks), envs_per_task)
         self.current = np.zeros(len(self.task), np.int64)  # the number of what each environment is on
-        self._at = np.zeros(len(self.task), np.int64)  # where that is in an array laid out flat
 
     def start(self, which, lockstep):
         """Starts a trajectory in the environments `which`, bool [E]; its first step is taken in `lockstep`."""
         by_task = which.reshape(len(self.started), -1)
         self.current[which] = (self.started[:, np.newaxis] + by_task.cumsum(axis=1) - 1)[by_task]
         self.started += by_task.sum(axis=1)
-        self._at[which] = self.task[which] * self.lengths.shape[1] + self.current[which]
-        self.environments.flat[self._at[which]] = np.flatnonzero(which)
-        self.first_locksteps.flat[self._at[which]] = lockstep
+        at = self.task[which], self.current[which]
+        self.environments[at] = np.flatnonzero(which)
+        self.first_locksteps[at] = lockstep
 
     def count_step(self, live, ended, failed):
         """Counts a step of the environments that were `live`, and which of them it `ended` or `failed`: bool [E]."""
-        self.lengths.reshape(-1)[self._at[live]] += 1
-        if ended.any():
-            self.finished.reshape(-1)[self._at[ended]] = True
-            self.failed.reshape(-1)[self._at[failed]] = True
+        self.lengths[self.task[live], self.current[live]] += 1
+        self.finished[self.task[ended], self.current[ended]] = True
+        self.failed[self.task[failed], self.current[failed]] = True
 
 
 def _sample_into(trajectories, envs, actor, goals, rng, rule, budget, log):

@@ -22,7 +22,7 @@ REASONS = {
     ),
     ("ant_sampling", "share"): (
         "A profile on one core: of 49.7 µs a time step 44.6 are MuJoCo's steps and starts. The policies take 1.5, "
-        "gathering 125 observations and rewards 0.8, laying trajectories end to end 0.8, three quarters of it the "
+        "gathering 125 observations and rewards 0.8, laying trajectories end to end 0.8, seven tenths of it the "
         "system's work to give memory that is new to the process. For 90 % all else would have to take 4.96 together."
     ),
 }
