@@ -43,8 +43,8 @@ $(VENV)/installed: $(REQUIREMENTS)
 # The sinusoid's trainings side by side, one on each core; the figures then find them done.
 reproduce: setup  ## the sinusoid complete: Figures 2, 3, 6, 7 and Table 2, three seeds, compared with the paper (4 minutes)
 	$(MAKE) --no-print-directory -j2 $(SINUSOID_ARMS)
-	$(RUN) reproduce/figures_sinusoid.py $(filter-out --restart,$(OPTIONS))
-	$(RUN) reproduce/compare.py
+	$(RUN) -m reproduce.figures_sinusoid $(filter-out --restart,$(OPTIONS))
+	$(RUN) -m reproduce.compare
 
 sinusoid-maml: setup  ## MAML on the sinusoid (3 minutes on one core)
 	$(TRAIN) reproduce/specs/sinusoid_maml.yaml $(OPTIONS)
@@ -56,28 +56,28 @@ sinusoid-variants: setup  ## MAML with the inner step of the authors' code, 0.00
 	$(TRAIN) reproduce/specs/sinusoid_maml_alpha_0.001.yaml $(OPTIONS)
 
 fig2: setup  ## Figure 2: adapting to a sinusoid (5 minutes; seconds after `make reproduce`)
-	$(RUN) reproduce/fig2.py $(OPTIONS)
+	$(RUN) -m reproduce.fig2 $(OPTIONS)
 
 fig3: setup  ## Figure 3: sinusoid learning curves, K = 10 (likewise)
-	$(RUN) reproduce/fig3.py $(OPTIONS)
+	$(RUN) -m reproduce.fig3 $(OPTIONS)
 
 fig6: setup  ## Figure 6: sinusoid learning curves, K = 5, 10, 20 (likewise)
-	$(RUN) reproduce/fig6.py $(OPTIONS)
+	$(RUN) -m reproduce.fig6 $(OPTIONS)
 
 fig7: setup  ## Figure 7: more sinusoids (likewise)
-	$(RUN) reproduce/fig7.py $(OPTIONS)
+	$(RUN) -m reproduce.fig7 $(OPTIONS)
 
 table2: setup  ## Table 2, its multi-task rows from their committed results (likewise)
-	$(RUN) reproduce/table2.py $(OPTIONS)
+	$(RUN) -m reproduce.table2 $(OPTIONS)
 
 table2-multitask: setup  ## Table 2 with the multi-task rows trained too (20 minutes)
-	$(RUN) reproduce/table2.py --multitask $(OPTIONS)
+	$(RUN) -m reproduce.table2 --multitask $(OPTIONS)
 
 table1: setup  ## Table 1 whole: the cells that are not trained yet are trained (days on a CPU)
-	$(RUN) reproduce/table1.py $(OPTIONS)
+	$(RUN) -m reproduce.table1 $(OPTIONS)
 
 table3: setup  ## Table 3: the context vector on Omniglot (a day on a CPU)
-	$(RUN) reproduce/table3.py $(OPTIONS)
+	$(RUN) -m reproduce.table3 $(OPTIONS)
 
 table3-variants: setup  ## Table 3's network with all weights adapted, z among them (2 hours; PROFILE=cpu 15 minutes)
 	$(TRAIN) reproduce/specs/omniglot_5way_1shot_context_vector_all_weights.yaml $(OPTIONS)
@@ -86,55 +86,55 @@ table3-variants: setup  ## Table 3's network with all weights adapted, z among t
 table1-omniglot-5way-1shot: table1-omniglot-5way-1shot-conv  ## Table 1, Omniglot 5-way 1-shot (2 hours; PROFILE=cpu 35 minutes)
 
 table1-%: setup
-	$(RUN) reproduce/table1.py $(subst -,_,$*) $(OPTIONS)
+	$(RUN) -m reproduce.table1 $(subst -,_,$*) $(OPTIONS)
 
 cells: setup  ## Table 1 as far as it has been run; each cell is a target: table1-omniglot-20way-1shot-conv, ... (1 second)
-	$(RUN) reproduce/table1.py --table
+	$(RUN) -m reproduce.table1 --table
 
 authors-checkpoint: setup  ## the authors' released mini-ImageNet weights under our evaluation (2 minutes; CHECKPOINT=file)
 	$(if $(CHECKPOINT),,$(RUN) data/prepare.py authors-checkpoint)
-	$(RUN) reproduce/authors_checkpoint.py $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+	$(RUN) -m reproduce.studies.authors_checkpoint $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
 ablations-miniimagenet: setup  ## what mini-ImageNet numbers depend on at test (20 minutes; CHECKPOINT=file, or WEIGHTS=file.npz and CELL=spec)
 	$(if $(CHECKPOINT)$(WEIGHTS),,$(RUN) data/prepare.py authors-checkpoint)
-	$(RUN) reproduce/ablations_miniimagenet.py $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(CELL),--cell $(CELL))
+	$(RUN) -m reproduce.studies.ablations_miniimagenet $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(CELL),--cell $(CELL))
 
 first-order-gain: setup  ## what the first-order approximation saves of a meta-iteration on mini-ImageNet (1 minute)
-	$(RUN) reproduce/first_order_gain.py
+	$(RUN) -m reproduce.studies.first_order_gain
 
 precision: setup  ## what rounding the factors of products costs: meta-gradients and test accuracies (15 minutes)
-	$(RUN) reproduce/precision.py
+	$(RUN) -m reproduce.studies.precision
 
 fig4: setup  ## Figure 4: 2D navigation, four arms, three seeds (35 minutes)
-	$(RUN) reproduce/fig4.py $(OPTIONS)
+	$(RUN) -m reproduce.fig4 $(OPTIONS)
 
 table4: setup  ## Table 4: the context vector on 2D navigation (15 minutes more)
-	$(RUN) reproduce/table4.py $(OPTIONS)
+	$(RUN) -m reproduce.table4 $(OPTIONS)
 
 fig5: setup  ## Figure 5, all four panels, in one picture too (13 hours)
-	$(RUN) reproduce/fig5.py $(OPTIONS)
+	$(RUN) -m reproduce.fig5 $(OPTIONS)
 
 fig5-cheetah: fig5-cheetah-velocity fig5-cheetah-direction  ## Figure 5, both half-cheetah panels (4 hours)
 
 fig5-ant: fig5-ant-velocity fig5-ant-direction  ## Figure 5, both ant panels (9 hours)
 
 fig5-cheetah-velocity: setup  ## Figure 5, half-cheetah goal velocity (2 hours; PROFILE=cpu 30 minutes)
-	$(RUN) reproduce/fig5.py half_cheetah_velocity $(OPTIONS)
+	$(RUN) -m reproduce.fig5 half_cheetah_velocity $(OPTIONS)
 
 fig5-cheetah-direction: setup  ## Figure 5, half-cheetah forward or backward (2 hours; PROFILE=cpu 30 minutes)
-	$(RUN) reproduce/fig5.py half_cheetah_direction $(OPTIONS)
+	$(RUN) -m reproduce.fig5 half_cheetah_direction $(OPTIONS)
 
 fig5-ant-velocity: setup  ## Figure 5, ant goal velocity (3 hours)
-	$(RUN) reproduce/fig5.py ant_velocity $(OPTIONS)
+	$(RUN) -m reproduce.fig5 ant_velocity $(OPTIONS)
 
 fig5-ant-direction: setup  ## Figure 5, ant forward or backward (6 hours)
-	$(RUN) reproduce/fig5.py ant_direction $(OPTIONS)
+	$(RUN) -m reproduce.fig5 ant_direction $(OPTIONS)
 
 table5: setup  ## Table 5: the context vector on half-cheetah, forward or backward (2 hours more)
-	$(RUN) reproduce/table5.py $(OPTIONS)
+	$(RUN) -m reproduce.table5 $(OPTIONS)
 
 videos: setup  ## adapted policies as small GIFs, from their weights (1 minute; needs EGL or OSMesa)
-	$(RUN) reproduce/videos.py
+	$(RUN) -m reproduce.studies.videos
 
 # Each in a process of its own, which gives the memory of its data set back.
 export: setup  ## all cells of Tables 1 and 3 as packages for a machine with a GPU and JAX (20 minutes; reproduce/GPU.md)
@@ -154,19 +154,19 @@ so-far: setup  ## a training under way or stopped, tested as far as it got: a re
 	$(RUN) -m maml_tf evaluate reproduce/specs/$(SPEC).yaml $(SPEC_OPTIONS) --results reproduce/results
 
 bench: setup  ## speed beside the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)
-	$(RUN) -m reproduce.bench.run
+	$(RUN) -m benchmarks.run
 
 bench-growth: setup  ## how time and peak memory grow with tasks, shots, inner steps and image size (5 minutes)
-	$(RUN) -m reproduce.bench.run --growth
+	$(RUN) -m benchmarks.run --growth
 
 bench-peers: setup  ## the same beside JAX, PyTorch, torchopt and envpool, each installed in a folder of its own (2 hours)
-	$(RUN) -m reproduce.bench.run --peers
+	$(RUN) -m benchmarks.run --peers
 
 data: setup  ## Omniglot, and mini-ImageNet where its images are at hand, prepared (1 minute; MIRROR=folder)
 	$(RUN) data/prepare.py $(if $(MIRROR),--mirror $(MIRROR))
 
 compare: setup  ## everything measured beside the paper's numbers; fails on a miss that is not known (1 second)
-	$(RUN) reproduce/compare.py
+	$(RUN) -m reproduce.compare
 
 test: setup  ## the tests (8 minutes)
 	$(RUN) -m pytest -n auto

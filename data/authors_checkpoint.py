@@ -12,7 +12,7 @@ URL = (
 
 
 def fetch(downloads):
-    """Downloads the checkpoint unless it is there. `reproduce/authors_checkpoint.py` checks the values in it.
+    """Downloads the checkpoint unless it is there. `reproduce/studies/authors_checkpoint.py` checks the values in it.
 
     Raises:
         DataMissingError: the server cannot be reached.

@@ -7,8 +7,8 @@ import urllib.request
 
 from damage import HTML, damaged, verdict
 
+from maml_tf._io import atomic_write
 from maml_tf.errors import DataMissingError
-from maml_tf.files import written_whole
 
 SECONDS = 60
 
@@ -58,5 +58,5 @@ def fetch(url, path, md5=None):
             f"{url} gave {len(content)} bytes that are {verdict(content)}: "
             f"their MD5 is {found}, {md5} is expected. {by_hand}"
         )
-    with written_whole(path, "wb") as file:
+    with atomic_write(path, "wb") as file:
         file.write(content)

@@ -9,8 +9,8 @@ import shlex
 import sys
 import traceback
 
-from maml_tf.config import PRECISIONS, PROFILES, read_spec
 from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError
+from maml_tf.experiments.spec import PRECISIONS, PROFILES, read_spec
 
 
 def main(arguments=None):
@@ -124,7 +124,7 @@ def command_line(*program):
     """What the user ran, for the result file; folders of this machine outside of the project by their last name.
 
     Args:
-        *program: what stands behind `python`; the script that runs by default.
+        *program: the arguments of `python` that start the program; by default those of the module that runs.
     """
 
     def portable(argument):
@@ -133,7 +133,8 @@ def command_line(*program):
             return inside if os.path.isabs(argument) else argument
         return os.path.basename(os.path.normpath(argument))
 
-    return shlex.join(["python", *(program or [os.path.relpath(sys.argv[0])]), *map(portable, sys.argv[1:])])
+    module = os.path.relpath(sys.argv[0]).removesuffix(".py").replace(os.sep, ".").removesuffix(".__main__")
+    return shlex.join(["python", *(program or ["-m", module]), *map(portable, sys.argv[1:])])
 
 
 def print_curves(name, curves):
@@ -145,9 +146,9 @@ def print_curves(name, curves):
 
 def _train(arguments):
     specs = [spec_from(path, arguments) for path in arguments.specs]  # all are read before the first is trained
-    from maml_tf.meta.placement import use_cores_for_tasks
+    from maml_tf.runtime import configure_runtime
 
-    use_cores_for_tasks()
+    configure_runtime()
     for spec in specs:
         print_curves(
             spec.name, measure_from(spec, arguments, results=arguments.results, weights=arguments.weights).curves
@@ -156,9 +157,9 @@ def _train(arguments):
 
 def _evaluate(arguments):
     spec = spec_from(arguments.spec, arguments)
-    from maml_tf.meta.placement import use_cores_for_tasks
+    from maml_tf.runtime import configure_runtime
 
-    use_cores_for_tasks()
+    configure_runtime()
     if arguments.snapshots is None and arguments.weights is not None:
         _evaluate_weights(spec, arguments)
     else:
@@ -168,7 +169,7 @@ def _evaluate(arguments):
 def _evaluate_weights(spec, arguments):
     from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.training.adam import TrainingState
-    from maml_tf.training.run_folder import Saved, read_weights
+    from maml_tf.training.checkpoint import Saved, read_weights
 
     experiment = build_experiment(spec, spec.seeds[0], arguments.data)
     weights = read_weights(arguments.weights, experiment.model)
@@ -177,8 +178,8 @@ def _evaluate_weights(spec, arguments):
 
 
 def _evaluate_training(spec, arguments):
-    from maml_tf.experiments.snapshots import measure_snapshots
-    from maml_tf.experiments.stopped import measure_so_far
+    from maml_tf.experiments.partial import evaluate_partial
+    from maml_tf.export.importer import import_run
 
     folders = {
         "runs_folder": arguments.runs,
@@ -187,9 +188,9 @@ def _evaluate_training(spec, arguments):
         "weights_folder": arguments.weights,
     }
     if arguments.snapshots is None:
-        result = measure_so_far(spec, command=command_line(), **folders)
+        result = evaluate_partial(spec, command=command_line(), **folders)
     else:
-        result = measure_snapshots(
+        result = import_run(
             spec, snapshots_folder=arguments.snapshots, seeds=arguments.seeds, command=command_line(), **folders
         )
     print_curves(spec.name, result.curves)
@@ -198,7 +199,7 @@ def _evaluate_training(spec, arguments):
 
 def _export(arguments):
     specs = [spec_from(path, arguments) for path in arguments.specs]
-    from maml_tf.experiments.export import check_exportable, export
+    from maml_tf.experiments.export_spec import check_exportable, export
 
     for spec in specs:
         check_exportable(spec)

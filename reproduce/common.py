@@ -3,16 +3,13 @@
 import argparse
 import os
 import pathlib
-import sys
 import time
+
+from maml_tf.cli import add_training_options, command_line, measure_from, spec_from
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-sys.path.insert(0, str(ROOT))
-
-from maml_tf.cli import add_training_options, command_line, measure_from, spec_from  # noqa: E402
-
 SPECS = HERE / "specs"
 RESULTS = HERE / "results"
 FIGURES = RESULTS / "figures"
@@ -47,7 +44,7 @@ def write_measurement(spec, profile, started, data, *, targets=None, curves=None
         data: the data set's source, as an experiment's `data`.
         targets, curves, settings: as in the result files.
     """
-    from maml_tf.reporting.results import Result, provenance, write_result
+    from maml_tf.experiments.results import Result, provenance, write_result
 
     if profile != "paper":
         return
@@ -72,7 +69,7 @@ def write_measurement(spec, profile, started, data, *, targets=None, curves=None
 
 def save_figure(figure, name, arguments):
     """Writes a figure: that of the paper profile where the README shows it, others beside their trainings."""
-    from maml_tf.reporting.figures import save
+    from reproduce.comparison.figures import save
 
     path = (FIGURES if arguments.profile == "paper" else arguments.runs / "figures" / arguments.profile) / f"{name}.png"
     save(figure, path)

@@ -5,16 +5,15 @@ import json
 import pathlib
 import sys
 
-from common import HERE, RESULTS, ROOT
-
+from maml_tf._io import atomic_write
 from maml_tf.cli import exit_codes
 from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, UsageError
-from maml_tf.files import written_whole
-from maml_tf.reporting.comparison import CITATION, NOT_RUN, REDUCED, Comparison, compare, read_known_misses
-from maml_tf.reporting.results import read_results
-from maml_tf.reporting.short_table import short_markdown_table
-from maml_tf.reporting.tables import as_json, markdown_table, summary, text_table
-from maml_tf.reporting.targets import read_targets
+from maml_tf.experiments.results import read_results
+from reproduce.common import HERE, RESULTS, ROOT
+from reproduce.comparison.readme_table import readme_table
+from reproduce.comparison.tables import as_json, markdown_table, summary, text_table
+from reproduce.comparison.targets import read_targets
+from reproduce.comparison.verdicts import CITATION, NOT_RUN, REDUCED, Comparison, compare, read_known_failures
 
 README_START, README_END = "<!-- comparison:start -->", "<!-- comparison:end -->"
 
@@ -26,17 +25,17 @@ def main():
     )
     parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
     parser.add_argument("--targets", type=pathlib.Path, default=HERE / "targets.yaml")
-    parser.add_argument("--known-misses", type=pathlib.Path, default=HERE / "known_misses.yaml")
+    parser.add_argument("--known-failures", type=pathlib.Path, default=HERE / "known_failures.yaml")
     parser.add_argument("--update-readme", action="store_true", help="rewrite the table in README.md")
     arguments = parser.parse_args()
     targets = read_targets(arguments.targets)
-    known_misses = read_known_misses(arguments.known_misses, targets)
-    comparison = compare(targets, read_results(arguments.results), known_misses)
+    known_failures = read_known_failures(arguments.known_failures, targets)
+    comparison = compare(targets, read_results(arguments.results), known_failures)
     if arguments.only:
         return print_and_judge(selected(comparison, arguments.only), must_be_run=True)
-    with written_whole(arguments.results / "comparison.md") as file:
+    with atomic_write(arguments.results / "comparison.md") as file:
         file.write(markdown_table(comparison))
-    with written_whole(arguments.results / "comparison.json") as file:
+    with atomic_write(arguments.results / "comparison.json") as file:
         json.dump(as_json(comparison), file, indent=1)
         file.write("\n")
     if arguments.update_readme:
@@ -47,7 +46,7 @@ def main():
 def compare_only(prefixes):
     """Prints the comparison of some targets and claims after a training; returns the exit code."""
     targets = read_targets(HERE / "targets.yaml")
-    comparison = compare(targets, read_results(RESULTS), read_known_misses(HERE / "known_misses.yaml", targets))
+    comparison = compare(targets, read_results(RESULTS), read_known_failures(HERE / "known_failures.yaml", targets))
     return print_and_judge(selected(comparison, prefixes))
 
 
@@ -88,7 +87,7 @@ def print_and_judge(comparison, must_be_run=False):
     for row in (*comparison.rows, *comparison.claims):
         if row.explained:
             kind = "HOLDS HERE, ROUNDING DECIDES" if row.lucky else "MISS"
-            print(f"{kind} (known since {row.known_miss.since}): {row.target.id}: {row.known_miss.cause}")
+            print(f"{kind} (known since {row.known_failure.since}): {row.target.id}: {row.known_failure.cause}")
     code, messages = comparison.gate()
     if must_be_run:
         for row in (*comparison.rows, *comparison.claims):
@@ -111,8 +110,8 @@ def update_readme(comparison):
         raise UsageError(f"{path}: the markers {README_START} and {README_END} must stand in it once each")
     before, rest = text.split(README_START)
     after = rest.split(README_END)[1]
-    table = short_markdown_table(comparison, skip=(NOT_RUN, CITATION))
-    with written_whole(path) as file:
+    table = readme_table(comparison, skip=(NOT_RUN, CITATION))
+    with atomic_write(path) as file:
         file.write(f"{before}{README_START}\n{table}{README_END}{after}")
 
 

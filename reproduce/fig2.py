@@ -2,16 +2,14 @@
 
 import sys
 
-from common import parse_arguments, save_figure
-
 from maml_tf.cli import exit_codes
+from reproduce.common import parse_arguments, save_figure
 
 
 def draw(arguments, results):
     """Draws the figure from the results of the three arms and their weights."""
-    from sinusoid import drawn_row
-
-    from maml_tf.reporting import figures
+    from reproduce.comparison import figures
+    from reproduce.sinusoid import drawn_row
 
     rows = [
         drawn_row(arguments, results, K=5, index=0),
@@ -23,8 +21,8 @@ def draw(arguments, results):
 
 def main():
     arguments = parse_arguments(__doc__).parse_args()
-    from compare import compare_only
-    from sinusoid import measure_arms
+    from reproduce.compare import compare_only
+    from reproduce.sinusoid import measure_arms
 
     draw(arguments, measure_arms(arguments))
     return compare_only(["sinusoid_other_half", "sinusoid_maml_below_pretrained"])

@@ -2,9 +2,8 @@
 
 import sys
 
-from common import parse_arguments, save_figure, spec_of
-
 from maml_tf.cli import exit_codes
+from reproduce.common import parse_arguments, save_figure, spec_of
 
 # The goal of the paper's figure (PROTOCOL 4.1), and the gradient steps before its paths.
 GOAL = 6
@@ -31,10 +30,9 @@ def paths_to_one_goal(arguments):
 
 def main():
     arguments = parse_arguments(__doc__).parse_args()
-    from compare import compare_only
-    from policies import answered, measure_arms, panel
-
-    from maml_tf.reporting import figures_rl
+    from reproduce.compare import compare_only
+    from reproduce.comparison import figures_rl
+    from reproduce.policies import answered, measure_arms, panel
 
     results = measure_arms("point_navigation", arguments)
     figure = figures_rl.navigation(panel("point_navigation", results), *paths_to_one_goal(arguments))

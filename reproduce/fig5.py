@@ -1,10 +1,9 @@
-"""Figure 5: locomotion, returns while adapting. `python reproduce/fig5.py half_cheetah_direction [--profile cpu]`."""
+"""Figure 5: locomotion, returns while adapting. `python -m reproduce.fig5 half_cheetah_direction [--profile cpu]`."""
 
 import sys
 
-from common import parse_arguments, save_figure
-
 from maml_tf.cli import exit_codes
+from reproduce.common import parse_arguments, save_figure
 
 PANELS = ("half_cheetah_velocity", "half_cheetah_direction", "ant_velocity", "ant_direction")
 CLAIMS = (
@@ -22,10 +21,9 @@ def main():
     for name in arguments.panels:
         if name not in PANELS:
             parser.error(f"{name!r} is no panel; there are {', '.join(PANELS)}")
-    from compare import compare_only
-    from policies import answered, measure_arms, panel
-
-    from maml_tf.reporting import figures_rl
+    from reproduce.compare import compare_only
+    from reproduce.comparison import figures_rl
+    from reproduce.policies import answered, measure_arms, panel
 
     panels = arguments.panels or PANELS
     measured = {name: measure_arms(name, arguments) for name in panels}

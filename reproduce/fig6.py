@@ -2,16 +2,14 @@
 
 import sys
 
-from common import parse_arguments, save_figure
-
 from maml_tf.cli import exit_codes
+from reproduce.common import parse_arguments, save_figure
 
 
 def draw(arguments, results):
     """Draws the figure from the results of the three arms."""
-    from compare import paper_points
-
-    from maml_tf.reporting import figures
+    from reproduce.compare import paper_points
+    from reproduce.comparison import figures
 
     panels = {K: {arm: result.curves[f"{K}_shot"] for arm, result in results.items()} for K in (5, 10, 20)}
     figure = figures.learning_curves(panels, paper_points("sinusoid", panels))
@@ -20,8 +18,8 @@ def draw(arguments, results):
 
 def main():
     arguments = parse_arguments(__doc__).parse_args()
-    from compare import compare_only
-    from sinusoid import measure_arms
+    from reproduce.compare import compare_only
+    from reproduce.sinusoid import measure_arms
 
     draw(arguments, measure_arms(arguments))
     return compare_only(

@@ -2,18 +2,14 @@
 
 import sys
 
-import fig2
-import fig3
-import fig6
-import fig7
-from common import parse_arguments
-
 from maml_tf.cli import exit_codes
+from reproduce import fig2, fig3, fig6, fig7
+from reproduce.common import parse_arguments
 
 
 def main():
     arguments = parse_arguments(__doc__).parse_args()
-    from sinusoid import measure_arms
+    from reproduce.sinusoid import measure_arms
 
     results = measure_arms(arguments)
     for figure in (fig2, fig3, fig6, fig7):

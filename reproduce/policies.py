@@ -1,9 +1,8 @@
 """What the reinforcement-learning figures, tables and videos have in common: the arms, and the paper's curves."""
 
-from common import HERE, measure, spec_of
-
-from maml_tf.meta.placement import use_cores_for_tasks
-from maml_tf.reporting.targets import read_targets
+from maml_tf.runtime import configure_runtime
+from reproduce.common import HERE, measure, spec_of
+from reproduce.comparison.targets import read_targets
 
 ARMS = ("maml", "pretrained", "random", "oracle")
 # The environments by the names that specs give them: the experiment in targets.yaml, and a title.
@@ -20,7 +19,7 @@ def measure_arms(environment, arguments, arms=ARMS):
     """Results of an environment's arms by method, trained where they are not yet."""
     for arm in arms:  # a mistake in one spec is found before hours of training by another
         spec_of(f"{environment}_{arm}", arguments)
-    use_cores_for_tasks()
+    configure_runtime()
     return {arm: measure(f"{environment}_{arm}", arguments) for arm in arms}
 
 
@@ -31,7 +30,7 @@ def answered(environment, arguments, arms=ARMS):
 
 
 def panel(environment, results):
-    """An environment's panel for `maml_tf.reporting.figures_rl`: our curves and the paper's."""
+    """An environment's panel for `reproduce.comparison.figures_rl`: our curves and the paper's."""
     experiment, title = ENVIRONMENTS[environment]
     paper = {arm: {} for arm in results}
     for target in read_targets(HERE / "targets.yaml").entries:

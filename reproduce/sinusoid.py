@@ -2,11 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
-from common import measure, spec_of
 
 from maml_tf.experiments.run import train
-from maml_tf.meta.placement import use_cores_for_tasks
+from maml_tf.runtime import configure_runtime
 from maml_tf.tasks.sinusoid import INPUT, SinusoidTasks
+from reproduce.common import measure, spec_of
 
 ARMS = ("maml", "pretrained", "oracle")
 # The drawn functions: a seed of their own, apart from training, validation and test.
@@ -15,7 +15,7 @@ DRAWN_TASKS = (1, 5)
 
 def measure_arms(arguments):
     """Results of the three arms by method, trained where they are not yet."""
-    use_cores_for_tasks()
+    configure_runtime()
     return {arm: measure(f"sinusoid_{arm}", arguments) for arm in ARMS}
 
 
@@ -27,7 +27,7 @@ def drawn_row(arguments, results, K, index, halves=False):
         halves: all K points in the right half of the range.
 
     Returns:
-        A row for maml_tf.reporting.figures.adaptation.
+        A row for reproduce.comparison.figures.adaptation.
     """
     seed = tf.random.fold_in(tf.constant(DRAWN_TASKS), index, alg="philox")
     x = np.linspace(*INPUT, 200, dtype=np.float32)[:, np.newaxis]

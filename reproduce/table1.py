@@ -1,13 +1,12 @@
-"""Table 1: few-shot classification. `python reproduce/table1.py [omniglot_5way_1shot_conv ...] [--profile cpu]`.
+"""Table 1: few-shot classification. `python -m reproduce.table1 [omniglot_5way_1shot_conv ...] [--profile cpu]`.
 
 Trains the cells that are named, or all, and prints them. `--table` trains nothing and prints the whole table.
 """
 
 import sys
 
-from common import HERE, RESULTS, measure, parse_arguments, spec_of
-
 from maml_tf.cli import exit_codes, print_curves
+from reproduce.common import HERE, RESULTS, measure, parse_arguments, spec_of
 
 CELLS = [
     *(f"omniglot_5way_{shots}shot_{network}" for network in ("nonconv", "conv") for shots in (1, 5)),
@@ -20,28 +19,26 @@ CLAIMS = {"Table 1": ("first_order_close", "first_order_speed"), "Table 3": ("co
 
 def print_table(where):
     """Prints everything of one of the paper's tables: its own numbers, those it cites, and ours."""
-    from compare import read_known_misses
-
-    from maml_tf.reporting.comparison import Comparison, compare
-    from maml_tf.reporting.results import read_results
-    from maml_tf.reporting.tables import whole_table
-    from maml_tf.reporting.targets import read_targets
+    from maml_tf.experiments.results import read_results
+    from reproduce.compare import read_known_failures
+    from reproduce.comparison.tables import full_table
+    from reproduce.comparison.targets import read_targets
+    from reproduce.comparison.verdicts import Comparison, compare
 
     targets = read_targets(HERE / "targets.yaml")
-    everything = compare(targets, read_results(RESULTS), read_known_misses(HERE / "known_misses.yaml", targets))
+    everything = compare(targets, read_results(RESULTS), read_known_failures(HERE / "known_failures.yaml", targets))
     rows = tuple(row for row in everything.rows if row.target.where == where)
     claims = tuple(row for row in everything.claims if row.target.id in CLAIMS[where])
-    print(whole_table(Comparison(rows, claims)))
+    print(full_table(Comparison(rows, claims)))
 
 
 def train_and_compare(cells, arguments):
     """Trains and tests cells unless that is done, prints their curves and verdicts; returns the exit code."""
-    from compare import compare_only
-
-    from maml_tf.meta.placement import use_cores_for_tasks
+    from maml_tf.runtime import configure_runtime
+    from reproduce.compare import compare_only
 
     specs = [spec_of(cell, arguments) for cell in cells]  # all are read before the first is trained
-    use_cores_for_tasks()
+    configure_runtime()
     for cell in cells:
         result = measure(cell, arguments)
         print_curves(f"{cell}, accuracy in percent by gradient steps (0: on the support set),", result.curves)

@@ -6,9 +6,8 @@ and trained with `--multitask`.
 
 import sys
 
-from common import measure, parse_arguments
-
 from maml_tf.cli import exit_codes
+from reproduce.common import measure, parse_arguments
 
 MULTITASK = ("no_reg", "l2_reg", "reg_to_mean")
 
@@ -17,8 +16,8 @@ def main():
     parser = parse_arguments(__doc__.splitlines()[0])
     parser.add_argument("--multitask", action="store_true", help="train the multi-task rows too")
     arguments = parser.parse_args()
-    from compare import compare_only
-    from sinusoid import measure_arms
+    from reproduce.compare import compare_only
+    from reproduce.sinusoid import measure_arms
 
     measure_arms(arguments)
     if arguments.multitask:

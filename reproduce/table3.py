@@ -2,10 +2,9 @@
 
 import sys
 
-from common import parse_arguments
-from table1 import print_table, train_and_compare
-
 from maml_tf.cli import exit_codes
+from reproduce.common import parse_arguments
+from reproduce.table1 import print_table, train_and_compare
 
 SHOTS = (1, 5)
 

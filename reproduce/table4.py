@@ -2,17 +2,16 @@
 
 import sys
 
-from common import parse_arguments
-
 from maml_tf.cli import exit_codes, print_curves
+from reproduce.common import parse_arguments
 
 ARMS = ("maml", "context_vector")
 
 
 def main():
     arguments = parse_arguments(__doc__).parse_args()
-    from compare import compare_only
-    from policies import answered, measure_arms
+    from reproduce.compare import compare_only
+    from reproduce.policies import answered, measure_arms
 
     for arm, result in measure_arms("point_navigation", arguments, ARMS).items():
         print_curves(f"{arm}, mean return by gradient steps,", result.curves)

@@ -1,4 +1,4 @@
-"""Shared by all tests: the project's scripts are importable, TensorFlow is quiet."""
+"""Settings of all tests: the repository's root, tests/ and data/ are importable, TensorFlow is quiet."""
 
 import os
 import pathlib

@@ -42,11 +42,11 @@ def test_exit_codes_and_messages(tmp_path):
 def test_committed_weights_give_the_committed_numbers():
     import numpy as np
 
-    from maml_tf.config import read_spec
+    from maml_tf.experiments.results import read_result
     from maml_tf.experiments.run import build_experiment
-    from maml_tf.reporting.results import read_result
+    from maml_tf.experiments.spec import read_spec
     from maml_tf.training.adam import TrainingState
-    from maml_tf.training.run_folder import Saved, read_weights
+    from maml_tf.training.checkpoint import Saved, read_weights
 
     spec = read_spec(SPECS / "sinusoid_oracle.yaml")
     result = read_result(ROOT / "reproduce" / "results" / "sinusoid_oracle.json")
@@ -82,5 +82,5 @@ def test_the_command_in_a_result_names_no_folder_of_one_machine(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", [str(ROOT / "reproduce" / "fig4.py"), *arguments])
     shown = "--seeds 1 --data data/prepared --runs runs --checkpoint model.npz"
-    assert command_line() == f"python reproduce/fig4.py {shown}"
+    assert command_line() == f"python -m reproduce.fig4 {shown}"
     assert command_line("-m", "some.module") == f"python -m some.module {shown}"

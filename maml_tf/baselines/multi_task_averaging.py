@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_squared_error
-from maml_tf.tasks.base import uniform
+from maml_tf.tasks.random import uniform
 from maml_tf.tasks.sinusoid import INPUT
 from maml_tf.training.adam import Adam, TrainingState
 

@@ -6,12 +6,13 @@ spec (PROTOCOL 2.6).
 
 import tensorflow as tf
 
-from maml_tf.baselines.pretraining import JointTraining
+from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.inner_loop import adapt
 from maml_tf.meta.losses import accuracy
 from maml_tf.models.batch_norm import averaged_statistics, given_statistics, recorded_statistics
-from maml_tf.tasks.base import TaskBatch, TaskDistribution, split, uniform
+from maml_tf.tasks.base import TaskBatch, TaskDistribution
+from maml_tf.tasks.random import split, uniform
 
 
 class LabelledImages(TaskDistribution):

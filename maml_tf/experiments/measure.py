@@ -1,8 +1,8 @@
 """Measuring a spec once: what was trained and tested by this code already is not done again."""
 
 from maml_tf.errors import UsageError
-from maml_tf.experiments.run import run_experiment, run_folder_of
-from maml_tf.reporting.results import longer_result, provenance, read_result, write_result
+from maml_tf.experiments.results import longer_result, provenance, read_result, write_result
+from maml_tf.experiments.run import run_directory_of, run_experiment
 from maml_tf.training.progress import announce
 
 
@@ -48,7 +48,7 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
 
 def measured_folder(spec, runs_folder):
     """Where the result of testing a spec's finished trainings lies, beside them."""
-    return run_folder_of(spec, spec.seeds[0], runs_folder).path.parent / f"measured-{spec.full_hash}"
+    return run_directory_of(spec, spec.seeds[0], runs_folder).path.parent / f"measured-{spec.full_hash}"
 
 
 def _measured_by_this_code(path):

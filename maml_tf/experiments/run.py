@@ -10,15 +10,15 @@ import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.evaluation.intervals import half_width_95
-from maml_tf.experiments.image_classification import ImageClassificationExperiment
-from maml_tf.experiments.multitask import MultiTaskExperiment
-from maml_tf.experiments.reinforcement_learning import ReinforcementLearningExperiment
+from maml_tf.experiments.few_shot import ImageClassificationExperiment
+from maml_tf.experiments.multi_task import MultiTaskExperiment
+from maml_tf.experiments.results import Curve, Result, TargetValue, provenance
+from maml_tf.experiments.rl import ReinforcementLearningExperiment
 from maml_tf.experiments.sinusoid import SinusoidExperiment
 from maml_tf.experiments.supervised import SupervisedExperiment
-from maml_tf.reporting.results import Curve, Result, TargetValue, provenance
+from maml_tf.training.checkpoint import RunDirectory, write_weights
 from maml_tf.training.progress import announce
-from maml_tf.training.run_folder import RunFolder, write_weights
-from maml_tf.training.trainer import meta_train
+from maml_tf.training.train import meta_train
 
 
 def build_experiment(spec, seed, data_folder):
@@ -35,9 +35,9 @@ def build_experiment(spec, seed, data_folder):
     return SinusoidExperiment(spec, seed)
 
 
-def run_folder_of(spec, seed, runs_folder, commit=None):
+def run_directory_of(spec, seed, runs_folder, commit=None):
     """Where a spec's training of one seed lives: named by the spec's hash, so that no stale state is resumed."""
-    return RunFolder(pathlib.Path(runs_folder) / spec.name / f"{spec.profile}-{spec.hash}" / f"seed_{seed}", commit)
+    return RunDirectory(pathlib.Path(runs_folder) / spec.name / f"{spec.profile}-{spec.hash}" / f"seed_{seed}", commit)
 
 
 def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, tensorboard=False):
@@ -46,23 +46,23 @@ def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, 
     Returns:
         (experiment, saved): the experiment and what its training reached.
     """
-    run_folder = run_folder_of(spec, seed, runs_folder, provenance()["git_commit"])
-    if restart and run_folder.path.exists():
-        shutil.rmtree(run_folder.path)
+    run_dir = run_directory_of(spec, seed, runs_folder, provenance()["git_commit"])
+    if restart and run_dir.path.exists():
+        shutil.rmtree(run_dir.path)
     experiment = build_experiment(spec, seed, data_folder)
     label = f"{spec.name} ({spec.profile}, seed {seed})"
     if spec.method == "multitask":
-        return experiment, experiment.train(run_folder, label)
+        return experiment, experiment.train(run_dir, label)
     if spec.experiment == "reinforcement_learning":
-        return experiment, experiment.train(run_folder, label, resume=resume, tensorboard=tensorboard)
+        return experiment, experiment.train(run_dir, label, resume=resume, tensorboard=tensorboard)
     saved = meta_train(
         experiment.learner,
         experiment.distribution,
         experiment.initial_params,
         spec.meta,
         seed=seed,
-        run_folder=run_folder,
-        jit_compile=experiment.placement.jit_compile,
+        run_dir=run_dir,
+        jit_compile=experiment.task_execution.jit_compile,
         validate=experiment.validate,
         validate_every=spec.validation.every if spec.validation else None,
         resume=resume,

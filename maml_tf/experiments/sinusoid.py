@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from maml_tf.baselines.pretraining import JointTraining
-from maml_tf.evaluation.per_step import Evaluation
+from maml_tf.baselines.joint_training import JointTraining
+from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
-from maml_tf.meta.placement import placement_for
+from maml_tf.meta.task_execution import task_execution_for
 from maml_tf.models.mlp import MLP
-from maml_tf.tasks import seeds
+from maml_tf.tasks import random
 from maml_tf.tasks.sinusoid import SinusoidTasks
 
 # The check of the task distribution against its closed form needs many functions: 600 leave it uncertain by 8 %.
@@ -37,14 +37,14 @@ class SinusoidExperiment:
         self.data = {}
         keras.utils.set_random_seed(seed)
         self.model = MLP(3 if spec.tasks.reveal_task else 1, spec.model.hidden, 1, spec.model.batch_norm)
-        self.placement = placement_for(self.model)
+        self.task_execution = task_execution_for(self.model)
         self.adapting = MAML(
             self.model,
             mean_squared_error,
             0.0 if spec.inner.step_size == "tuned" else spec.inner.step_size,
             spec.inner.train_steps,
             first_order=spec.inner.first_order,
-            together=self.placement.together,
+            together=self.task_execution.together,
         )
         self.initial_params = self.adapting.parameters()
         self.learner = self.adapting if spec.method == "maml" else JointTraining(self.model, mean_squared_error)
@@ -65,13 +65,13 @@ class SinusoidExperiment:
         halves = SinusoidTasks(K, HALF_QUERIES, self.spec.tasks.reveal_task, halves=True)
         scores[f"{K}_shot_other_half"] = error_per_step(self.spec, self.adapting, halves, self.spec.evaluation.steps)(
             params,
-            seed=seeds.TEST_TASKS,
+            seed=random.TEST_TASKS,
             num_tasks=num_tasks,
             step_size=settings.get(f"step_size_{K}_shot"),
         )
         zeros = [tf.zeros_like(p) for p in params]
         scores["zero_predictor"] = error_per_step(self.spec, self.adapting, self.distribution, 0)(
-            zeros, seed=seeds.TEST_TASKS, num_tasks=CHECK_BLOCKS * num_tasks
+            zeros, seed=random.TEST_TASKS, num_tasks=CHECK_BLOCKS * num_tasks
         )
         return scores, settings
 
@@ -103,13 +103,13 @@ def fine_tune(spec, learner, params):
         tasks = SinusoidTasks(shots, shots, spec.tasks.reveal_task)  # K support and K query points
         errors_of = error_per_step(spec, learner, tasks, spec.evaluation.steps)
 
-        def test(step_size=None, seed=seeds.TEST_TASKS, errors_of=errors_of):
+        def test(step_size=None, seed=random.TEST_TASKS, errors_of=errors_of):
             return errors_of(params, seed=seed, num_tasks=spec.evaluation.tasks, step_size=step_size)
 
         if spec.inner.step_size != "tuned":
             scores[curve] = test()
             continue
-        tuning = np.stack([test(step_size, seeds.TUNING_TASKS).mean(axis=0) for step_size in grid])
+        tuning = np.stack([test(step_size, random.TUNING_TASKS).mean(axis=0) for step_size in grid])
         tuning = np.where(np.isfinite(tuning), tuning, np.inf)  # too large a step diverges
         chosen = {curve: grid[tuning[:, -1].argmin()], f"{curve}_tuned_for_1_step": grid[tuning[:, 1].argmin()]}
         for name, step_size in chosen.items():

@@ -13,14 +13,14 @@ from maml_tf.baselines.supervised import (
     nearest_neighbour_accuracies,
     population_statistics,
 )
-from maml_tf.experiments.image_classification import dtype_policy, load_classes
-from maml_tf.machine import available_cores
+from maml_tf.experiments.few_shot import dtype_policy, load_classes
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_cross_entropy
-from maml_tf.meta.placement import placement_for
+from maml_tf.meta.task_execution import task_execution_for
 from maml_tf.models.batch_norm import given_statistics
 from maml_tf.models.conv import MiniImagenetConv
-from maml_tf.tasks import seeds
+from maml_tf.runtime import available_cores
+from maml_tf.tasks import random
 from maml_tf.tasks.episodes import Episodes
 
 STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # training images that batch norm's fixed statistics are taken from
@@ -50,12 +50,12 @@ class SupervisedExperiment:
             MiniImagenetConv(images.shape[2:], outputs, spec.model.filters, dtype_policy(spec.model))
             for outputs in (images.shape[0], spec.tasks.ways)
         )
-        self.placement = placement_for(self.model)
+        self.task_execution = task_execution_for(self.model)
         self.learner = SupervisedTraining(self.model, mean_cross_entropy)
         self.initial_params = [tf.convert_to_tensor(variable) for variable in self.model.trainable_variables]
         self.distribution = LabelledImages(images)
         batches = [
-            self.distribution.sample(tf.constant([seeds.TUNING_TASKS[1], index]), STATISTICS_BATCH)
+            self.distribution.sample(tf.constant([random.TUNING_TASKS[1], index]), STATISTICS_BATCH)
             for index in range(STATISTICS_BATCHES)
         ]
         self.statistics_batches = [batch.support_x[0] for batch in batches]
@@ -129,8 +129,8 @@ class SupervisedExperiment:
     def _tasks(self, split, shots):
         """(episodes, seed, number) of the fixed tasks of a split."""
         if split == "validation":
-            return self.validation_tasks[shots], seeds.VALIDATION_TASKS, self.spec.validation.tasks
-        return self.test_tasks[shots], seeds.TEST_TASKS, self.spec.evaluation.tasks
+            return self.validation_tasks[shots], random.VALIDATION_TASKS, self.spec.validation.tasks
+        return self.test_tasks[shots], random.TEST_TASKS, self.spec.evaluation.tasks
 
 
 def _for_blocks(function, block_of):

@@ -4,11 +4,11 @@ import copy
 
 import tensorflow as tf
 
-from maml_tf.machine import available_cores
-from maml_tf.meta.factored import factored_task_losses
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.inner_loop import adapt
-from maml_tf.meta.placement import placement_for
+from maml_tf.meta.task_execution import task_execution_for
+from maml_tf.ops.low_rank_updates import low_rank_task_losses
+from maml_tf.runtime import available_cores
 
 
 def all_but_norm_offsets(variable):
@@ -39,8 +39,9 @@ class MAML:
         first_order: drop the second derivatives (section 5.2, "first-order approximation").
         adapts: whether the inner loop moves a Keras variable; meta-training moves all.
         together: run the tasks as one, with a task axis in front of every parameter, or each task by itself, as works
-            for any Keras model. By default what is fastest for the model on this device (`placement_for`).
-        by_factors: do not write out adapted kernels in training (`factored.py`): for tasks together, a model that can
+            for any Keras model. By default what is fastest for the model on this device (`task_execution_for`).
+        low_rank_updates: do not write out adapted kernels in training
+            (`ops/low_rank_updates.py`): for tasks together, a model that can
             be called with updates, `adapts` and `recompute` as by default. By default where that is fastest.
         tasks_at_once: at most so many tasks are differentiated at a time, which bounds the memory. By default all that
             run together, and two for every core of those that run by themselves: with more they push each other's
@@ -59,7 +60,7 @@ class MAML:
         first_order=False,
         adapts=all_but_norm_offsets,
         together=None,
-        by_factors=None,
+        low_rank_updates=None,
         tasks_at_once=None,
         recompute=False,
     ):
@@ -69,8 +70,8 @@ class MAML:
         self.num_steps = num_steps
         self.first_order = first_order
         self.adaptable = [bool(adapts(variable)) for variable in model.trainable_variables]
-        placement = placement_for(model)
-        self.together = placement.together if together is None else together
+        task_execution = task_execution_for(model)
+        self.together = task_execution.together if together is None else together
         self.tasks_at_once = tasks_at_once
         self.recompute = recompute
         possible = (
@@ -79,12 +80,14 @@ class MAML:
             and hasattr(model, "call_with_updates")
             and self.adaptable == [all_but_norm_offsets(variable) for variable in model.trainable_variables]
         )
-        if by_factors and not possible:
+        if low_rank_updates and not possible:
             raise ValueError(
-                "by_factors needs tasks that run together, a model with `call_with_updates`, "
+                "low_rank_updates needs tasks that run together, a model with `call_with_updates`, "
                 "and the default of `adapts` and `recompute`"
             )
-        self.by_factors = possible and placement.by_factors if by_factors is None else by_factors
+        self.low_rank_updates = (
+            possible and task_execution.low_rank_updates if low_rank_updates is None else low_rank_updates
+        )
 
     def with_tasks_together(self):
         """The same learner with all tasks run as one, whatever is fastest on this device (see `together`)."""
@@ -162,8 +165,8 @@ class MAML:
 
     def task_losses(self, params, batch):
         """The query loss of every task after its inner steps, [T]: the summands of the meta-objective (section 2.2)."""
-        if self.by_factors:
-            return factored_task_losses(self, params, batch)
+        if self.low_rank_updates:
+            return low_rank_task_losses(self, params, batch)
 
         def query_loss(params, support_x, support_y, query_x, query_y):
             adapted = [params, *self.adapted_parameters(params, support_x, support_y)][-1]

@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from maml_tf._io import UNREADABLE_NPZ
 from maml_tf.errors import UsageError
-from maml_tf.files import UNREADABLE_NPZ
 
 # Our variable: the authors' name in their TensorFlow checkpoint, and in copies of it as .npz. Their biases are unnamed
 # variables in the order of creation.
@@ -31,7 +31,7 @@ def read_authors_checkpoint(path):
             `model59000.data-00000-of-00001`), or an .npz with the same arrays.
 
     Returns:
-        {name as in `maml_tf.training.run_folder.weight_names`: float32 array}, for a MiniImagenetConv.
+        {name as in `maml_tf.training.checkpoint.weight_names`: float32 array}, for a MiniImagenetConv.
 
     Raises:
         UsageError: there is no such checkpoint, it is damaged, or a tensor is missing in it.

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from maml_tf.models.batch_norm import BatchNorm
 from maml_tf.models.layers import Conv2D, Dense
-from maml_tf.models.pooled_norm import PooledBatchNorm
+from maml_tf.ops.batch_norm_max_pool import BatchNormMaxPool
 
 BLOCKS = (1, 2, 3, 4)
 
@@ -76,7 +76,7 @@ class MiniImagenetConv(_FourBlocks):
         dtype: "float32"; "float64" for checks; "mixed_bfloat16": float32 but for the products of the convolutions.
     """
 
-    norm = PooledBatchNorm
+    norm = BatchNormMaxPool
 
     def __init__(self, image_shape, ways, filters=32, dtype="float32"):
         super().__init__(image_shape, ways, filters, dtype)

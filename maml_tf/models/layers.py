@@ -7,7 +7,7 @@ they run T differently adapted copies at once, as batched matrix products: the f
 import keras
 import tensorflow as tf
 
-from maml_tf.models.few_rows import few_rows_matmul, has_few_rows
+from maml_tf.ops.outer_product_matmul import has_few_rows, outer_product_matmul
 
 
 class Dense(keras.layers.Layer):
@@ -15,7 +15,7 @@ class Dense(keras.layers.Layer):
 
     Called with `updates` as well, W and b stay those that all tasks share, and what each task's gradient steps have
     taken from them is given as factors, a pair of s [T, m, in] and d [T, m, units] for each step: task t's kernel is
-    W - s[t]' d[t], its bias b - the sum of d[t] over m. Neither is written out (`maml_tf/meta/factored.py`).
+    W - s[t]' d[t], its bias b - the sum of d[t] over m. Neither is written out (`maml_tf/ops/low_rank_updates.py`).
     """
 
     def __init__(self, units, kernel_initializer="glorot_uniform", **kwargs):
@@ -37,7 +37,7 @@ class Dense(keras.layers.Layer):
             for s, d in updates:
                 y -= tf.matmul(tf.matmul(x, s, transpose_b=True), d) + tf.reduce_sum(d, axis=1, keepdims=True)
             return y
-        product = few_rows_matmul if has_few_rows(x, kernel) else tf.matmul
+        product = outer_product_matmul if has_few_rows(x, kernel) else tf.matmul
         return product(x, kernel) + bias[..., tf.newaxis, :]
 
 

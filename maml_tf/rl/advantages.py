@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from maml_tf.rl.baseline import fitted_values
+from maml_tf.rl.value_baseline import fitted_values
 
 DISCOUNT = 0.99
 GAE_LAMBDA = 1.0

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from maml_tf.machine import available_cores
-from maml_tf.rl.curvature import backward_pass, forward_pass, kl_hessian_product, loss_hessian_product
+from maml_tf.ops.fisher import backward_pass, forward_pass, kl_hessian_product, loss_hessian_product
 from maml_tf.rl.policy import distribution
 from maml_tf.rl.policy_gradient import inner_step
+from maml_tf.runtime import available_cores
 
 
 class MetaObjective:

@@ -1,4 +1,4 @@
-"""The Gaussian policy (PROTOCOL 3.1), to be differentiated; `maml_tf.rl.actor` is its twin for sampling."""
+"""The differentiable Gaussian policy (PROTOCOL 3.1). `maml_tf.rl.sampling.numpy_policy` is its twin for sampling."""
 
 import keras
 import tensorflow as tf
@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 from maml_tf.errors import UsageError
 from maml_tf.meta.functional import functional_call
 from maml_tf.models.layers import Dense
-from maml_tf.rl.actor import ACTIVATIONS, SMALLEST_LOG_STD, Actor
+from maml_tf.rl.sampling.numpy_policy import ACTIVATIONS, MIN_LOG_STD, Actor
 
 
 class GaussianPolicy(keras.Model):
@@ -59,7 +59,7 @@ class GaussianPolicy(keras.Model):
         for layer in self.mean_layers[:-1]:
             x = activation(layer(x))
         log_std = tf.convert_to_tensor(self.log_std)[..., tf.newaxis, :]
-        return self.mean_layers[-1](x), tf.maximum(log_std, SMALLEST_LOG_STD)
+        return self.mean_layers[-1](x), tf.maximum(log_std, MIN_LOG_STD)
 
     def parameters(self):
         """The policy's own parameters theta."""

@@ -59,19 +59,3 @@ class TaskDistribution(abc.ABC):
     def over(self, examples):
         """The same distribution with `examples` in place of its own: an array, or an argument of a traced function."""
         raise NotImplementedError(f"the tasks of {type(self).__name__} are cut from no examples")
-
-
-def uniform(seed, shape, low=0.0, high=1.0):
-    """Stateless uniform float32 numbers in [low, high), the same with and without XLA up to the last bit's rounding.
-
-    TensorFlow's own kernel and XLA draw the same random bits (the generator is named) but make different floats of
-    them: one takes the low 23 bits, the other the high ones. So the floats are made here, of the high ones.
-    """
-    bits = tf.random.stateless_uniform(shape, seed, None, None, tf.int32, alg="philox")
-    high_bits = tf.bitwise.right_shift(tf.bitcast(bits, tf.uint32), tf.constant(9, tf.uint32))
-    return low + (high - low) * (tf.cast(high_bits, tf.float32) * 2.0**-23)
-
-
-def split(seed, num):
-    """`num` independent stateless seeds, int32 [2] each, from one."""
-    return tf.unstack(tf.random.split(seed, num, alg="philox"))

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from maml_tf.tasks.base import TaskBatch, TaskDistribution, split, uniform
+from maml_tf.tasks.base import TaskBatch, TaskDistribution
+from maml_tf.tasks.random import split, uniform
 
 
 class Episodes(TaskDistribution):

@@ -7,8 +7,8 @@ import pathlib
 
 import numpy as np
 
+from maml_tf._io import atomic_write
 from maml_tf.errors import DataMissingError
-from maml_tf.files import written_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def write_image_set(folder, name, images, class_names, origin):
         ValueError: the classes are not C arrays of uint8 of one shape.
     """
     array_file, manifest_file = _files(folder, name)
-    with written_whole(array_file, "wb") as file:
+    with atomic_write(array_file, "wb") as file:
         shape = _write_classes(file, images, len(class_names))
         manifest_file.unlink(missing_ok=True)
     manifest = {
@@ -61,7 +61,7 @@ def write_image_set(folder, name, images, class_names, origin):
         "shape": shape,
         "class_names": list(class_names),
     }
-    with written_whole(manifest_file) as file:
+    with atomic_write(manifest_file) as file:
         json.dump(manifest, file, indent=1)
     return read_image_set(folder, name)
 

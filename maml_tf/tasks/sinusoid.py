@@ -4,7 +4,8 @@ import math
 
 import tensorflow as tf
 
-from maml_tf.tasks.base import TaskBatch, TaskDistribution, split, uniform
+from maml_tf.tasks.base import TaskBatch, TaskDistribution
+from maml_tf.tasks.random import split, uniform
 
 AMPLITUDE = (0.1, 5.0)
 PHASE = (0.0, math.pi)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.baselines.multi_task_averaging import SideBySideRegressors
-from maml_tf.baselines.pretraining import JointTraining
-from maml_tf.config import MultiTaskSpec
+from maml_tf.experiments.spec import MultiTaskSpec
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.models.mlp import MLP

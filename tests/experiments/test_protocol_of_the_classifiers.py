@@ -11,10 +11,10 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from made_up_images import FEW_IMAGES, write_mini_imagenet, write_omniglot
+from synthetic_data import FEW_IMAGES, write_mini_imagenet, write_omniglot
 
-from maml_tf.config import read_spec
 from maml_tf.experiments.run import build_experiment, train
+from maml_tf.experiments.spec import read_spec
 from maml_tf.tasks import mini_imagenet
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
@@ -113,7 +113,7 @@ def test_images_rotations_and_steps_of_every_split(name, K, protocol, data_folde
         def __init__(self, learner, episodes, score, *, num_steps, **_):
             evaluated.append((episodes, num_steps))
 
-    monkeypatch.setattr("maml_tf.experiments.image_classification.Evaluation", Recorded)
+    monkeypatch.setattr("maml_tf.experiments.few_shot.Evaluation", Recorded)
     _, experiment = built(name, data_folder)
     (test, test_steps), (validation, validation_steps) = evaluated
     queries = protocol.train_queries or K
@@ -133,7 +133,7 @@ def test_the_clip_and_the_batch_reach_the_training_loop(name, K, protocol, data_
     def loop(learner, distribution, optimizer, *, batch_size, gradient_clip, **_):
         raise LoopReachedError(batch_size, gradient_clip, optimizer.learning_rate)
 
-    monkeypatch.setattr("maml_tf.training.trainer.compiled_loop", loop)
+    monkeypatch.setattr("maml_tf.training.train.compiled_loop", loop)
     with pytest.raises(LoopReachedError) as reached:
         train(read_spec(SPECS / f"{name}.yaml"), 1, runs_folder=tmp_path, data_folder=data_folder)
     assert reached.value.args == (protocol.batch_size, protocol.clip, 0.001)

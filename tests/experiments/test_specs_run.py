@@ -7,16 +7,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from made_up_images import FEW_IMAGES, write_mini_imagenet, write_omniglot
+from synthetic_data import FEW_IMAGES, write_mini_imagenet, write_omniglot
 
-from maml_tf.config import read_spec
 from maml_tf.errors import DataMissingError
 from maml_tf.experiments.run import build_experiment, run_experiment
+from maml_tf.experiments.spec import read_spec
 from maml_tf.models.layers import Conv2D, Dense
-from maml_tf.reporting.targets import read_targets
 from maml_tf.tasks import mini_imagenet
 from maml_tf.training.adam import TrainingState
-from maml_tf.training.run_folder import RunFolder, Saved
+from maml_tf.training.checkpoint import RunDirectory, Saved
+from reproduce.comparison.targets import read_targets
 
 REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
 SPECS = sorted((REPRODUCE / "specs").glob("*.yaml"))
@@ -114,4 +114,4 @@ def test_missing_data_is_found_before_any_training(tmp_path):
     spec = read_spec(REPRODUCE / "specs" / "omniglot_5way_1shot_nonconv.yaml", "smoke")
     with pytest.raises(DataMissingError, match=r"omniglot.json is missing: `make data`"):
         run_experiment(spec, runs_folder=tmp_path, data_folder=tmp_path, command="a test")
-    assert not RunFolder(tmp_path / spec.name).path.exists()
+    assert not RunDirectory(tmp_path / spec.name).path.exists()

@@ -19,8 +19,8 @@ FORMS = {
     "one by one, two at once": {"together": False, "tasks_at_once": 2},
     "together, recomputing": {"together": True, "recompute": True},
     "one by one, recomputing": {"together": False, "recompute": True},
-    "by factors": {"together": True, "by_factors": True},
-    "by factors in chunks": {"together": True, "by_factors": True, "tasks_at_once": 2},
+    "by factors": {"together": True, "low_rank_updates": True},
+    "by factors in chunks": {"together": True, "low_rank_updates": True, "tasks_at_once": 2},
 }
 
 

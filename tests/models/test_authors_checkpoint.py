@@ -8,7 +8,7 @@ import tensorflow as tf
 from maml_tf.errors import UsageError
 from maml_tf.models.authors_checkpoint import NAMES, RELEASED_SHA256, read_authors_checkpoint, values_sha256
 from maml_tf.models.conv import MiniImagenetConv
-from maml_tf.training.run_folder import as_params, weight_names
+from maml_tf.training.checkpoint import as_params, weight_names
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks import map_fn_reference
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import cross_entropy_over_shots
 from maml_tf.meta.maml import MAML
@@ -12,8 +13,7 @@ from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
 from maml_tf.models.layers import Conv2D
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks.base import TaskBatch
-from maml_tf.training.run_folder import weight_names
-from reproduce.bench import authors_way
+from maml_tf.training.checkpoint import weight_names
 
 MODELS = {
     "omniglot": (lambda dtype: OmniglotConv((28, 28, 1), 5, filters=8, dtype=dtype), (28, 28, 1)),
@@ -72,7 +72,7 @@ def test_biases_left_out_and_pools_before_relu_change_nothing(network, name):
     x, upstream = tf.constant(rng.uniform(size=(6, 33, 33, 2))), tf.constant(rng.normal(size=(6, 5)))
 
     def in_the_authors_order(model, params, x):
-        return authors_way.forward(name, dict(zip(weight_names(model), params, strict=True)), x)
+        return map_fn_reference.forward(name, dict(zip(weight_names(model), params, strict=True)), x)
 
     def logits_and_gradients(forward):
         with tf.GradientTape() as tape:

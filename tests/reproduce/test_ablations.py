@@ -2,20 +2,18 @@
 
 import dataclasses
 import pathlib
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from made_up_images import FEW_IMAGES, write_mini_imagenet
+from synthetic_data import FEW_IMAGES, write_mini_imagenet
 
-from maml_tf.config import read_spec
 from maml_tf.experiments.run import build_experiment
+from maml_tf.experiments.spec import read_spec
 from maml_tf.tasks import mini_imagenet
 
 REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
-sys.path.insert(0, str(REPRODUCE))
-import ablations_miniimagenet as ablations  # noqa: E402
+from reproduce.studies import ablations_miniimagenet as ablations  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,14 @@
 """What the reinforcement-learning scripts put together: the paper's curves beside ours, and the ids they answer."""
 
 import argparse
-import pathlib
-import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "reproduce"))
-
-import fig5  # noqa: E402
-import policies  # noqa: E402
-
-from maml_tf.reporting import figures_rl  # noqa: E402
-from maml_tf.reporting.results import Curve  # noqa: E402
-from maml_tf.reporting.targets import read_targets  # noqa: E402
+from maml_tf.experiments.results import Curve
+from reproduce import fig5, policies
+from reproduce.common import HERE
+from reproduce.comparison import figures_rl
+from reproduce.comparison.targets import read_targets
 
 ARGUMENTS = argparse.Namespace(profile="paper", seeds=None, precision=None)
 
@@ -44,7 +38,7 @@ def test_a_panel_holds_the_papers_curve_of_every_arm():
 
 @pytest.mark.parametrize("environment", policies.ENVIRONMENTS)
 def test_the_answered_ids_are_all_that_the_paper_gives(environment):
-    entries = read_targets(ROOT / "reproduce" / "targets.yaml").entries
+    entries = read_targets(HERE / "targets.yaml").entries
     in_tables_4_and_5 = environment in ("point_navigation", "half_cheetah_direction")
     arms = (*policies.ARMS, "context_vector") if in_tables_4_and_5 else policies.ARMS
     ids = policies.answered(environment, ARGUMENTS, arms)

@@ -4,8 +4,8 @@ import pathlib
 
 import pytest
 
-from maml_tf.config import read_spec
-from maml_tf.experiments.run import run_folder_of
+from maml_tf.experiments.run import run_directory_of
+from maml_tf.experiments.spec import read_spec
 
 REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
 STATES = sorted((REPRODUCE / "unfinished").glob("*/*/*/state.npz"))
@@ -17,9 +17,9 @@ def test_a_committed_state_can_be_gone_on_with(path):
     spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", folder.split("-")[0])
     seed = int(seed_folder.removeprefix("seed_"))
     assert seed in spec.seeds
-    run_folder = run_folder_of(spec, seed, REPRODUCE / "unfinished")
-    assert run_folder.state_file == path, "trained from another version of the spec"
-    saved = run_folder.read()
+    run_dir = run_directory_of(spec, seed, REPRODUCE / "unfinished")
+    assert run_dir.state_file == path, "trained from another version of the spec"
+    saved = run_dir.read()
     assert 0 < saved.iteration < spec.iterations
     assert saved.trained_at
     assert not (REPRODUCE / "results" / f"{name}.json").exists(), "finished: the state has served its turn"

@@ -19,9 +19,8 @@ REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
 @pytest.fixture
 def videos(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", os.environ.get("MUJOCO_GL", ""))  # the script's own choice is not for these tests
-    monkeypatch.syspath_prepend(str(REPRODUCE))
-    yield importlib.import_module("videos")
-    sys.modules.pop("videos")
+    yield importlib.import_module("reproduce.studies.videos")
+    sys.modules.pop("reproduce.studies.videos")
 
 
 class Flat(gymnasium.Env):

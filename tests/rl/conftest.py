@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from maml_tf.rl.trajectories import Trajectories
+from maml_tf.rl.sampling.trajectories import Trajectories
 
 
 def _random_trajectories(seed, num_tasks=3, budget=40, observation_size=3, action_size=2, padding=np.nan):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maml_tf.rl import advantages as adv
-from maml_tf.rl.baseline import fitted_values
+from maml_tf.rl.value_baseline import fitted_values
 
 
 def paths(samples, task):

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from maml_tf.config import MetaSpec
 from maml_tf.errors import UsageError
+from maml_tf.experiments.spec import MetaSpec
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks.sinusoid import SinusoidTasks
 from maml_tf.training.adam import Adam, TrainingState
+from maml_tf.training.checkpoint import RunDirectory, read_weights, write_weights
 from maml_tf.training.loop import compiled_loop
-from maml_tf.training.run_folder import RunFolder, read_weights, write_weights
-from maml_tf.training.trainer import meta_train
+from maml_tf.training.train import meta_train
 
 META = MetaSpec(iterations=40, batch_size=4, learning_rate=0.001)
 TASKS = SinusoidTasks(5, 5)
@@ -35,7 +35,7 @@ def train(folder, validate=None, meta=META, seed=1, **options):
         maml.parameters(),
         meta,
         seed=seed,
-        run_folder=RunFolder(folder),
+        run_dir=RunDirectory(folder),
         jit_compile=True,
         validate=validate or (lambda params: -float(tf.norm(params[0]))),
         validate_every=10,
@@ -114,7 +114,7 @@ def test_a_killed_and_resumed_training_equals_an_uninterrupted_one_bit_for_bit(t
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "run", validate=killed)
-    assert RunFolder(tmp_path / "run").read().iteration == 10 * killed_after
+    assert RunDirectory(tmp_path / "run").read().iteration == 10 * killed_after
     with pytest.raises(UsageError, match=rf"stopped at iteration {10 * killed_after} of 40: --resume .* --restart"):
         train(tmp_path / "run")
     resumed, whole = train(tmp_path / "run", resume=True), train(tmp_path / "whole")
@@ -171,10 +171,10 @@ def test_weights_are_written_by_name_and_checked_when_read(tmp_path):
 
 def test_the_commits_that_trained_are_noted_in_order(tmp_path):
     saved = train(tmp_path / "run")
-    assert RunFolder(tmp_path / "run").read().trained_at == []
+    assert RunDirectory(tmp_path / "run").read().trained_at == []
     for commit in ("a", "a", "b", "a", None):
-        RunFolder(tmp_path / "run", commit).write(saved)
-        saved = RunFolder(tmp_path / "run").read()
+        RunDirectory(tmp_path / "run", commit).write(saved)
+        saved = RunDirectory(tmp_path / "run").read()
     assert saved.trained_at == ["a", "b", "a"]
 
 

@@ -1,0 +1,104 @@
+"""Our side: the library as it runs."""
+
+import math
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.prepared import Prepared, batch_of, repeated, versions_of, weights_of
+from maml_tf.evaluation.stepwise import Evaluation
+from maml_tf.meta.losses import accuracy, cross_entropy_over_shots, mean_squared_error
+from maml_tf.meta.maml import MAML
+from maml_tf.meta.task_execution import task_execution_for
+from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
+from maml_tf.models.mlp import MLP
+from maml_tf.runtime import configure_runtime
+from maml_tf.tasks.base import TaskBatch, TaskDistribution
+from maml_tf.tasks.sinusoid import SinusoidTasks
+from maml_tf.training.adam import Adam, TrainingState
+from maml_tf.training.loop import compiled_loop
+
+# The library's two ways to need less memory: one task after the other, and inner steps recomputed besides; adapted
+# kernels written out where the library would not; its convolutions in half the bits; and all in twice the bits, which
+# tells how far off float32 is.
+SIDES = {
+    "ours": {},
+    "ours_one_by_one": {"tasks_at_once": 1},
+    "ours_recomputing": {"tasks_at_once": 1, "recompute": True},
+    "ours_written_out": {"low_rank_updates": False},
+    "ours_bfloat16": {},
+    "ours_float64": {"tasks_at_once": 1},
+}
+DTYPES = {"ours_bfloat16": "mixed_bfloat16", "ours_float64": "float64"}  # the others': float32
+
+
+class FixedTasks(TaskDistribution):
+    """The tasks of a problem, whatever the seed."""
+
+    def __init__(self, batch):
+        self.batch = batch
+
+    def sample(self, seed, num_tasks):
+        return self.batch.tasks(0, num_tasks)
+
+
+def prepare(side, problem, arrays):
+    """See side.py."""
+    configure_runtime()
+    model = _model(problem, DTYPES.get(side, "float32"))
+    task_execution = task_execution_for(model)
+    learner = MAML(
+        model,
+        cross_entropy_over_shots(problem["shots"]) if "shots" in problem else mean_squared_error,
+        problem["step_size"],
+        problem["steps"],
+        first_order=problem["first_order"],
+        together=task_execution.together,
+        **SIDES[side],
+    )
+    params = [tf.constant(weights, model.variable_dtype) for weights in weights_of(problem, arrays).values()]
+    dtypes = {"i": None, "f": model.variable_dtype}  # class labels stay integers
+    batch = TaskBatch(*(tf.constant(array, dtypes[array.dtype.kind]) for array in batch_of(arrays)))
+    if problem["kind"] == "training":
+        tasks = SinusoidTasks(problem["support"], problem["queries"])
+        loop = compiled_loop(
+            learner,
+            tasks,
+            Adam(problem["learning_rate"]),
+            batch_size=problem["tasks"],
+            seed=(1, 0),
+            jit_compile=task_execution.jit_compile,
+        )
+        return Prepared(lambda n: loop(TrainingState.start(params), tf.constant(n))[1].numpy())
+    if problem["kind"] == "evaluation":
+        evaluation = Evaluation(
+            learner,
+            FixedTasks(batch),
+            accuracy,
+            num_steps=problem["steps"],
+            block=problem["tasks"],
+            jit_compile=task_execution.jit_compile,
+        )
+        return Prepared(
+            repeated(lambda: evaluation(params, seed=(0, 0), num_tasks=problem["tasks"])), lambda scores: [scores]
+        )
+    meta_gradient = tf.function(learner.meta_gradient, jit_compile=task_execution.jit_compile, autograph=False)
+    return Prepared(
+        repeated(lambda: meta_gradient(params, batch)[1]), lambda gradients: [np.asarray(g) for g in gradients]
+    )
+
+
+def versions():
+    """Of what this side runs on."""
+    return versions_of("tensorflow", "keras", "numpy")
+
+
+def _model(problem, dtype):
+    if problem["network"] == "mlp":
+        inputs = math.prod(problem["input_shape"])
+        return MLP(inputs, problem["hidden"], problem["outputs"], problem["batch_norm"], dtype)
+    network = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[problem["network"]]
+    return network(problem["input_shape"], problem["outputs"], problem["filters"], dtype)

@@ -1,0 +1,36 @@
+"""Files are written whole or not at all."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+import zipfile
+
+# What NumPy raises on an .npz that is missing, cut short, empty or something else, or lacks an array.
+UNREADABLE_NPZ = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+@contextlib.contextmanager
+def atomic_write(path, mode="w"):
+    """Opens a file beside `path` for writing and moves it to `path` only when the block ends without an error.
+
+    Args:
+        path: where the file shall stand; its folder is made when missing.
+        mode: "w" (UTF-8 text) or "wb".
+
+    Yields:
+        The open file.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with open(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    except BaseException:
+        pathlib.Path(partial).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,150 @@
+"""The multi-task baselines of Table 2: regressors on single tasks, averaged, fine-tuned (Appendix C.1)."""
+
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.baselines.multi_task_averaging import SideBySideRegressors, Trained
+from maml_tf.experiments.sinusoid import fine_tune
+from maml_tf.meta.losses import mean_squared_error
+from maml_tf.meta.maml import MAML
+from maml_tf.models.mlp import KERNEL_STDDEV, MLP
+from maml_tf.tasks import random
+from maml_tf.tasks.random import split, uniform
+from maml_tf.tasks.sinusoid import AMPLITUDE, PHASE
+from maml_tf.training.adam import TrainingState
+from maml_tf.training.checkpoint import Saved
+from maml_tf.training.progress import Progress
+
+# Regressors that each candidate strength of the regulariser is tried on.
+PILOT_REGRESSORS = 25
+# Regressors trained side by side: as many as keep the work in the processor's cache.
+GROUP = 25
+# Initialisations that a regressor is given to reach the threshold; a few get stuck above it.
+TRIES = 20
+
+
+class MultiTaskExperiment:
+    """One row of Table 2's multi-task baselines, for one seed.
+
+    The strength of the regulariser is not published. Here it is the largest of a grid with which the median regressor
+    of a pilot still reaches the threshold (PROTOCOL 2.1); the choice and the fits are recorded in the result.
+    """
+
+    def __init__(self, spec, seed):
+        self.spec = spec
+        self.seed = seed
+        self.data = {}
+        keras.utils.set_random_seed(seed)
+        self.model = MLP(1, spec.model.hidden, 1, spec.model.batch_norm)
+        self.adapting = MAML(self.model, mean_squared_error, 0.0, spec.inner.train_steps)
+        self.regressors = SideBySideRegressors(self.model, spec.multitask)
+
+    def train(self, run_dir, label):
+        """Trains all regressors and averages them; a finished training is taken from the run folder.
+
+        A training that was stopped begins anew: it takes minutes, and ends at the same numbers.
+
+        Returns:
+            Saved: the averaged parameters as its state, the number of regressors as its iterations; `validations` holds
+            rows (steps, error) of every regressor and `best_score` the chosen strength.
+        """
+        if run_dir.exists():
+            return run_dir.read()
+        started = time.monotonic()
+        fit = self._one_after_another if self.spec.multitask.regulariser == "to_mean" else self._side_by_side
+        strength = self._strength(fit, label)
+        with Progress(label, self.spec.multitask.regressors) as progress:
+            trained = fit(self.spec.multitask.regressors, strength, progress)
+        average = [tf.reduce_mean(p, axis=0) for p in trained.params]
+        saved = Saved(TrainingState.start(average)._replace(iteration=tf.constant(self.spec.multitask.regressors)))
+        saved.best_params, saved.best_score, saved.best_iteration = average, strength, saved.iteration
+        saved.validations = np.stack([trained.steps, trained.errors], axis=1).tolist()
+        saved.seconds = time.monotonic() - started
+        run_dir.write(saved)
+        return saved
+
+    def test(self, saved):
+        """Fine-tunes the averaged parameters on the test functions (see `fine_tune`)."""
+        scores, settings = fine_tune(self.spec, self.adapting, saved.chosen_params)
+        if not saved.validations:  # weights from a file, not a training
+            return scores, {}
+        steps, errors = np.asarray(saved.validations).T
+        return scores, settings | {
+            "regulariser_strength": saved.best_score,
+            "regressors_under_threshold": int((errors < self.spec.multitask.threshold).sum()),
+            "median_regressor_error": float(np.median(errors)),
+            "median_training_steps": float(np.median(steps)),
+        }
+
+    def _strength(self, fit, label):
+        """The largest strength whose pilot fits have a median error under the threshold; the smallest if none has."""
+        strengths = sorted(self.spec.multitask.strengths, reverse=True)
+        pilot = min(PILOT_REGRESSORS, self.spec.multitask.regressors)
+        for strength in strengths[:-1]:
+            with Progress(f"{label}, strength {strength:g}", pilot) as progress:
+                if np.median(fit(pilot, strength, progress, tries=1).errors) < self.spec.multitask.threshold:
+                    return strength
+        return strengths[-1]
+
+    def _side_by_side(self, count, strength, progress, tries=TRIES):
+        """Groups of regressors at once: possible wherever none depends on another."""
+        group = min(GROUP, count)
+        done = []
+        for index in range(-(-count // group)):
+            done.append(self._fit(group, index, None, strength, tries))
+            progress.update(min((index + 1) * group, count))
+        return _joined(done, count)
+
+    def _one_after_another(self, count, strength, progress, tries=TRIES):
+        """Each regressor is drawn toward the mean of those before it: sequential by nature. The first is free."""
+        done, mean = [], None
+        for index in range(count):
+            done.append(self._fit(1, index, mean, 0.0 if mean is None else strength, tries))
+            newest = done[-1].params
+            mean = newest if mean is None else [m + (p - m) / (index + 1) for m, p in zip(mean, newest, strict=True)]
+            progress.update(index + 1, error=float(done[-1].errors[0]), steps=int(done[-1].steps[0]))
+        return _joined(done, count)
+
+    def _fit(self, count, index, centre, strength, tries):
+        """Trains group `index` of fresh regressors; those that miss the threshold begin anew, `tries` times in all."""
+        seed = tf.random.fold_in(tf.constant((self.seed, random.MULTITASK_TASKS[1])), index, alg="philox")
+        amplitude_seed, phase_seed, *try_seeds = split(seed, 2 + tries)
+        amplitude = uniform(amplitude_seed, [count], *AMPLITUDE)
+        phase = uniform(phase_seed, [count], *PHASE)
+        centre = [tf.zeros([1])] * len(self.model.trainable_variables) if centre is None else centre
+        trained = None
+        for try_seed in try_seeds:
+            weight_seed, point_seed = split(try_seed, 2)
+            params = self._fresh(count, weight_seed)
+            if trained is not None:  # those that arrived stay: at their first check they stop again
+                arrived = trained.errors < self.spec.multitask.threshold
+                params = [
+                    tf.where(tf.reshape(arrived, [count, *[1] * (p.shape.rank - 1)]), old, p)
+                    for old, p in zip(trained.params, params, strict=True)
+                ]
+            before = 0 if trained is None else trained.steps
+            trained = self.regressors.train(params, amplitude, phase, centre, tf.constant(strength), point_seed)
+            trained = trained._replace(steps=trained.steps + before)
+            if bool(tf.reduce_all(trained.errors < self.spec.multitask.threshold)):
+                break
+        return trained
+
+    def _fresh(self, count, seed):
+        """Freshly initialised parameters of `count` regressors, [count, ...] each: as in MLP."""
+        variables = self.model.trainable_variables
+        return [
+            tf.zeros([count, *v.shape])
+            if v.name == "bias"
+            else tf.random.stateless_truncated_normal([count, *v.shape], s, stddev=KERNEL_STDDEV, alg="philox")
+            for v, s in zip(variables, split(seed, len(variables)), strict=True)
+        ]
+
+
+def _joined(parts, count):
+    """The first `count` regressors of several groups as one Trained."""
+    params = [tf.concat(tensors, axis=0)[:count] for tensors in zip(*(part.params for part in parts), strict=True)]
+    errors, steps = (tf.concat([getattr(part, name) for part in parts], 0)[:count] for name in ("errors", "steps"))
+    return Trained(params, errors, steps)

@@ -1,0 +1,56 @@
+"""The half-cheetah: run at a goal velocity, or forward or backward (paper section 5.3; PROTOCOL 4.2 to 4.4)."""
+
+import mujoco
+import numpy as np
+
+from maml_tf.rl.envs.goals import Directions, UniformGoals
+from maml_tf.rl.envs.mujoco_env import MujocoVectorEnv, compile_spec, gymnasium_spec
+
+CONTROL_COST = 0.05
+
+
+class HalfCheetah(MujocoVectorEnv):
+    """rllab's half-cheetah: 6 torques, 20 observations, a step of 0.01 s; a rollout never ends before the horizon.
+
+    Gymnasium's model is the same as rllab's; what differs from Gymnasium's environment is all here: one physics step
+    an action, the centre of mass among the observations and its velocity in the reward, the costs, the start.
+    """
+
+    goal_distribution = None
+
+    def __init__(self, num_envs, **settings):
+        model = compile_spec(gymnasium_spec("half_cheetah.xml"))
+        super().__init__(
+            model,
+            num_envs,
+            observation_size=model.nq - 1 + model.nv + 3,
+            goals=self.goal_distribution,
+            stage=mujoco.mjtStage.mjSTAGE_VEL,
+            initial_qpos=model.qpos0,
+            **settings,
+        )
+
+    def _observe(self, rows):
+        return np.concatenate([self.qpos[rows, 1:], self.qvel[rows], self.torso_com[rows]], axis=1)
+
+    def _rewards(self, rows, actions, observations):
+        progress = self._progress(self.torso_velocity[rows, 0], self.goals[rows])
+        return progress - CONTROL_COST * np.square(actions).sum(axis=1)
+
+
+class HalfCheetahVelocity(HalfCheetah):
+    """The goal is a velocity from 0 to 2 m/s; the reward the negative distance to it, less the control cost."""
+
+    goal_distribution = UniformGoals(0.0, 2.0)
+
+    def _progress(self, velocity, goals):
+        return -np.abs(velocity - goals)
+
+
+class HalfCheetahDirection(HalfCheetah):
+    """The goal is +1 (forward) or -1 (backward); the reward the velocity that way, less the control cost."""
+
+    goal_distribution = Directions(test_seed=1, test_low=0.0, test_high=2.0, test_threshold=1.0)
+
+    def _progress(self, velocity, goals):
+        return goals * velocity

@@ -1,0 +1,127 @@
+"""The physics of the locomotion environments: MuJoCo models from Gymnasium's files, stepped as one batch."""
+
+import abc
+import importlib.resources
+import warnings
+
+import mujoco
+import mujoco.batch
+import numpy as np
+
+from maml_tf.rl.envs.mujoco_timer import switch_off_profiler
+from maml_tf.rl.envs.vector_env import Outcome, TaskVectorEnv
+from maml_tf.runtime import available_cores
+
+HORIZON = 200  # every locomotion environment (PROTOCOL 4.2)
+POSITION_NOISE = 0.01
+VELOCITY_NOISE = 0.1
+# MuJoCo's warnings BADQPOS, BADQVEL, BADQACC and BADCTRL, which follow each other.
+_INSTABILITIES = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1)
+
+
+def gymnasium_spec(file_name):
+    """One of the models that are installed with Gymnasium, as an `MjSpec` with the sensors that rewards need.
+
+    `torso_com` and `torso_velocity` are position (m) and velocity (m/s) of the centre of mass of the torso's subtree,
+    that is of the whole body: what rllab's rewards and observations use (PROTOCOL 4.2).
+    """
+    spec = mujoco.MjSpec.from_file(str(importlib.resources.files("gymnasium.envs.mujoco") / "assets" / file_name))
+    for name, kind in (
+        ("torso_com", mujoco.mjtSensor.mjSENS_SUBTREECOM),
+        ("torso_velocity", mujoco.mjtSensor.mjSENS_SUBTREELINVEL),
+    ):
+        spec.add_sensor(name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_BODY, objname="torso")
+    return spec
+
+
+def compile_spec(spec):
+    """The `MjModel` of a spec of one robot."""
+    # One robot is one island of constraints. Looking for more costs 8 % of the physics and changes no bit.
+    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
+    with warnings.catch_warnings():
+        # Gymnasium's cheetah uses this attribute. Without it MuJoCo scales the solver's tolerance differently, and the
+        # dynamics are no longer Gymnasium's to the last bit.
+        warnings.filterwarnings("ignore", "compiler attribute 'settotalmass'")
+        return spec.compile()
+
+
+class MujocoVectorEnv(TaskVectorEnv):
+    """N simulations of one model by `mujoco.batch`, one physics step per action as in rllab (PROTOCOL 4.2).
+
+    Args:
+        model: the MjModel, with actuators limited symmetrically.
+        num_envs: N.
+        observation_size, goals, max_episode_steps, reveal_task: see TaskVectorEnv.
+        stage: how far MuJoCo computes the new state after a step: as far as observations and rewards need it.
+        initial_qpos: positions that start states scatter around.
+        num_threads: threads that simulate; all cores by default.
+    """
+
+    def __init__(
+        self,
+        model,
+        num_envs,
+        observation_size,
+        goals,
+        stage,
+        initial_qpos,
+        max_episode_steps=HORIZON,
+        reveal_task=False,
+        num_threads=None,
+    ):
+        super().__init__(num_envs, observation_size, model.nu, goals, max_episode_steps, reveal_task)
+        switch_off_profiler()
+        self.model = model
+        self.batch = mujoco.batch.Batch(model, num_envs, nthread=num_threads or available_cores())
+        self.qpos = self.batch.bind("qpos")
+        self.qvel = self.batch.bind("qvel")
+        self.torso_com = self.batch.sensor("torso_com").data
+        self.torso_velocity = self.batch.sensor("torso_velocity").data
+        self._ctrl = self.batch.bind("ctrl")
+        self._stage = int(stage)
+        self._initial_qpos = initial_qpos
+        self._quaternions = model.jnt_qposadr[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE] + 3
+
+    @abc.abstractmethod
+    def _observe(self, rows):
+        """Observations [k, ...] of the environments `rows`, ids or a slice (see `_rows_of`)."""
+
+    @abc.abstractmethod
+    def _rewards(self, rows, actions, observations):
+        """Rewards [k] of the step that `actions` [k, A] in [-1, 1] led the environments `rows` through.
+
+        `observations` [k, ...] are those after the step: gathered from all simulations once, they need not be again.
+        """
+
+    def _terminated(self, rows):
+        """Whether the environments `rows` are in a state that ends the rollout, bool [k], or False for all of them."""
+        return False
+
+    def _start(self, ids):
+        """rllab's start: Gaussian noise on every position and velocity (PROTOCOL 4.2)."""
+        self.batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+        noise = self.np_random.standard_normal
+        self.qpos[ids] = self._initial_qpos + POSITION_NOISE * noise((len(ids), self.model.nq))
+        self.qvel[ids] = VELOCITY_NOISE * noise((len(ids), self.model.nv))
+        for start in self._quaternions:
+            # The MuJoCo of the paper's time normalised quaternions in place; today's leaves them as they are written.
+            quaternions = self.qpos[ids, start : start + 4]
+            self.qpos[ids, start : start + 4] = quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)
+        self.batch.forward(ids, stage=self._stage)
+        return self._observe(self._rows_of(ids))
+
+    def _advance(self, ids, actions):
+        rows = self._rows_of(ids)
+        self._ctrl[rows] = actions * self.model.actuator_ctrlrange[:, 1]
+        failed = np.zeros(len(ids), bool)
+        try:
+            self.batch.step(ids, stage=self._stage)
+        except mujoco.batch.SimulationError as error:
+            failed |= np.isin(ids, error.ids)
+        # MuJoCo puts an unstable simulation back to its start and counts a warning, which only a reset clears.
+        warned = self.batch.warning[:, _INSTABILITIES, 1]
+        if warned.any():  # hardly ever
+            failed |= warned[ids].any(axis=1)
+        observations = self._observe(rows)
+        terminated = np.zeros(len(ids), bool) | self._terminated(rows)
+        return Outcome(observations, self._rewards(rows, actions, observations), terminated, failed)

@@ -1,0 +1,35 @@
+"""2D navigation: a point in the plane moves to a goal that it is not told (paper section 5.3; PROTOCOL 4.1)."""
+
+import numpy as np
+
+from maml_tf.rl.envs.goals import UniformGoals
+from maml_tf.rl.envs.vector_env import Outcome, TaskVectorEnv
+
+HORIZON = 100
+MAX_STEP = 0.1
+SUCCESS = 0.01  # half the side of the square around the goal that ends a rollout
+
+
+class PointNavigation(TaskVectorEnv):
+    """The observation is the position, at first the origin; an action moves by up to 0.1 along each axis.
+
+    The reward is the negative distance to the goal after the move, not its square as the paper says: the authors'
+    published trajectories prove it (PROTOCOL 4.1).
+    """
+
+    goal_distribution = UniformGoals(-0.5, 0.5, shape=(2,))
+
+    def __init__(self, num_envs, max_episode_steps=HORIZON, reveal_task=False):
+        super().__init__(num_envs, 2, 2, self.goal_distribution, max_episode_steps, reveal_task)
+        self.positions = np.zeros((num_envs, 2))
+
+    def _start(self, ids):
+        self.positions[ids] = 0.0
+        return self.positions[ids]
+
+    def _advance(self, ids, actions):
+        positions = self.positions[ids] + MAX_STEP * actions
+        self.positions[ids] = positions
+        offset = positions - self.goals[ids]
+        arrived = (np.abs(offset) < SUCCESS).all(axis=1)
+        return Outcome(positions, -np.linalg.norm(offset, axis=1), arrived, np.zeros(len(ids), bool))

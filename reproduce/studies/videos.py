@@ -1,0 +1,149 @@
+"""Videos of what adaptation does: MAML's policies before, after 1 and after 3 gradient steps, as small GIFs.
+
+Made from the committed weights: `python -m reproduce.studies.videos half_cheetah_direction`. MuJoCo needs a
+renderer: the environment variable MUJOCO_GL names it (egl, osmesa or glfw).
+"""
+
+import argparse
+import math
+import multiprocessing
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+from maml_tf._io import atomic_write
+from maml_tf.cli import exit_codes
+from maml_tf.errors import UsageError
+from maml_tf.experiments.spec import read_spec
+from reproduce.common import CHECKPOINTS, RESULTS, ROOT, SPECS
+
+# Gymnasium's names of the environments.
+NAMES = {
+    "half_cheetah_velocity": "maml_tf/HalfCheetahVelocity-v0",
+    "half_cheetah_direction": "maml_tf/HalfCheetahDirection-v0",
+    "ant_velocity": "maml_tf/AntVelocity-v0",
+    "ant_direction": "maml_tf/AntDirection-v0",
+}
+STEPS = {0: "before adapting", 1: "1 gradient step", 3: "3 gradient steps"}
+WIDTH, HEIGHT = 200, 150
+FRAMES_PER_SECOND = 20  # at most
+COLOURS = 48
+
+
+def policies(environment):
+    """(goals [2], {gradient steps: Actor of two tasks}): MAML's, adapted to the smallest and the largest test goal."""
+    path = CHECKPOINTS / f"{environment}_maml" / "seed_1.npz"
+    if not path.exists():
+        target = f"fig5-{environment}".replace("_", "-").replace("half-", "")
+        raise UsageError(f"{os.path.relpath(path, ROOT)} is missing: `make {target}` trains the policy")
+    from maml_tf.experiments.run import build_experiment
+    from maml_tf.training.checkpoint import read_weights
+
+    spec = read_spec(SPECS / f"{environment}_maml.yaml")
+    experiment = build_experiment(spec, 1, None)
+    all_goals = experiment.test_goals
+    goals = all_goals[[all_goals.argmin(), all_goals.argmax()]]
+    params = read_weights(path, experiment.model)
+    stages = list(experiment.adaptation(params, spec.evaluation.later_factors[0], goals))
+    unflat = experiment.learner.objective.unflat
+    return goals, {step: experiment.model.actor(unflat(stages[step].params)) for step in STEPS}
+
+
+def film(environment, goal, actor):
+    """One rollout: (frames as a list of uint8 [height, width, 3], milliseconds that a frame stands, return).
+
+    For a process without TensorFlow: its compiler library and that of Mesa's software renderer crash together.
+    """
+    import gymnasium
+    import numpy as np
+
+    import maml_tf.rl.envs.registry  # noqa: F401 (registers the names)
+
+    env = gymnasium.make(NAMES[environment], render_mode="rgb_array", width=WIDTH, height=HEIGHT)
+    rng = np.random.default_rng(1)
+    observation, _ = env.reset(seed=1, options={"goal": goal})
+    steps_per_second = env.metadata["render_fps"]
+    steps_per_frame = math.ceil(steps_per_second / FRAMES_PER_SECOND)
+    frames, total, step, ended = [env.render()], 0.0, 0, False
+    while not ended:
+        action = actor.act(observation[np.newaxis, np.newaxis].astype(np.float32), rng)[0, 0]
+        observation, reward, terminated, truncated, _ = env.step(action)
+        ended = terminated or truncated
+        total, step = total + reward, step + 1
+        if step % steps_per_frame == 0:
+            frames.append(env.render())
+    env.close()
+    return frames, 1000 * steps_per_frame // steps_per_second, total
+
+
+def films_of_one_goal(environment, goal, actors, index):
+    """({caption: frames}, milliseconds of a frame) of the policies {gradient steps: Actor} adapted to a goal.
+
+    The goal is that of their task `index`.
+    """
+    films = {}
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        for step, caption in STEPS.items():
+            try:
+                filmed = process.submit(film, environment, goal, actors[step].tasks(index, index + 1))
+                frames, milliseconds, total = filmed.result()
+            except BrokenProcessPool:
+                raise UsageError(
+                    f"the renderer crashed (MUJOCO_GL={os.environ['MUJOCO_GL']}); try another: egl, osmesa or glfw"
+                ) from None
+            films[f"{caption}: return {total:.0f}"] = frames
+    return films, milliseconds
+
+
+def write_gif(films, milliseconds, path):
+    """Films side by side, each under its caption; a film that ends early stands still.
+
+    Args:
+        films: {caption: frames}.
+        milliseconds: that a frame stands.
+        path: where the GIF shall stand.
+    """
+    from PIL import Image, ImageDraw
+
+    pictures = []
+    for index in range(max(map(len, films.values()))):
+        picture = Image.new("RGB", (WIDTH * len(films), HEIGHT))
+        draw = ImageDraw.Draw(picture)
+        for column, (caption, frames) in enumerate(films.items()):
+            picture.paste(Image.fromarray(frames[min(index, len(frames) - 1)]), (column * WIDTH, 0))
+            draw.text((column * WIDTH + 6, 4), caption, fill="white", stroke_width=1, stroke_fill="black")
+        pictures.append(picture.quantize(COLOURS, dither=Image.Dither.NONE))
+    with atomic_write(path, "wb") as file:
+        pictures[0].save(
+            file, format="GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0, optimize=True
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "environments",
+        nargs="*",
+        metavar="ENVIRONMENT",
+        help=f"{', '.join(NAMES)}; by default all whose weights are there",
+    )
+    arguments = parser.parse_args()
+    for name in arguments.environments:
+        if name not in NAMES:
+            parser.error(f"{name!r} is no environment to film; there are {', '.join(NAMES)}")
+    trained = [name for name in NAMES if (CHECKPOINTS / f"{name}_maml" / "seed_1.npz").exists()]
+    for name in arguments.environments or trained or list(NAMES):
+        goals, actors = policies(name)
+        for index, goal in enumerate(goals):
+            path = RESULTS / "videos" / f"{name}_goal_{round(goal, 1):g}.gif"
+            write_gif(*films_of_one_goal(name, goal, actors, index), path)
+            print(f"filmed: {os.path.relpath(path, ROOT)}, {path.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    with exit_codes():
+        sys.exit(main())
