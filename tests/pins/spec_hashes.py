@@ -2,8 +2,8 @@
 
 import pathlib
 
-from maml_tf.config import PROFILES, read_spec, read_yaml_mapping
-from maml_tf.experiments.run import run_folder_of
+from maml_tf.experiments.run import run_directory_of
+from maml_tf.experiments.spec import PROFILES, read_spec, read_yaml_mapping
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
 
@@ -28,7 +28,7 @@ def spec_hashes() -> dict:
                 "hash": spec.hash,
                 "full_hash": spec.full_hash,
                 "run_folders": [
-                    run_folder_of(spec, seed, "runs").path.relative_to("runs").as_posix() for seed in spec.seeds
+                    run_directory_of(spec, seed, "runs").path.relative_to("runs").as_posix() for seed in spec.seeds
                 ],
                 "iterations": spec.iterations,
                 "iterations_asked": spec.iterations_asked,
