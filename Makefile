@@ -23,7 +23,7 @@ SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
 	fig4 table4 fig5 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
 	fig5-ant-direction table5 videos export snapshots so-far bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
-	ablations-miniimagenet first-order-gain precision sinusoid-variants table3-variants $(SINUSOID_ARMS) clean
+	ablations-miniimagenet first-order-gain precision sinusoid-variants table3-variants $(SINUSOID_ARMS) lock wheel-check clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | awk -F '\t' '{printf "  make %-36s %s\n", $$1, $$2}'
@@ -31,12 +31,12 @@ help:  ## this list
 setup: $(VENV)/installed  ## the virtual environment with everything in it (1-5 minutes; every target does it when needed)
 
 # Made anew whenever the requirements change; the stamp is written last, so a broken install is never taken for a whole one.
-$(VENV)/installed: $(REQUIREMENTS)
+$(VENV)/installed: $(REQUIREMENTS) constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
 		{ echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 or 3.12 is needed: make PYTHON=python3.12 ..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet $(foreach file,$(REQUIREMENTS),-r $(file))
+	$(RUN) -m pip install --quiet -c constraints.txt $(foreach file,$(REQUIREMENTS),-r $(file))
 	$(if $(GPU),$(RUN) -m pip install --quiet "tensorflow[and-cuda]==$$($(RUN) -c 'import importlib.metadata as m; print(m.version("tensorflow"))')")
 	@touch $@
 
@@ -174,6 +174,12 @@ test: setup  ## the tests (8 minutes)
 lint: setup  ## style and formatting (1 second)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+lock: setup  ## constraints.txt written anew, after a change of a requirements file (1 second)
+	$(RUN) tests/tools/lock.py
+
+wheel-check: setup  ## the wheel installed beside other versions, and the README's example run from it (5 minutes)
+	tests/tools/wheel_check.sh numpy==2.3.5
 
 clean:  ## removes the virtual environment and the trainings in runs/; data and results stay
 	rm -rf $(VENV) runs
