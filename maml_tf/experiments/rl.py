@@ -7,9 +7,7 @@ import numpy as np
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import TrustRegionSpec
-from maml_tf.rl.envs.ant import AntDirection, AntVelocity
-from maml_tf.rl.envs.half_cheetah import HalfCheetahDirection, HalfCheetahVelocity
-from maml_tf.rl.envs.point import PointNavigation
+from maml_tf.rl.envs.registry import environment
 from maml_tf.rl.maml_trpo import MAMLTRPO
 from maml_tf.rl.policy import GaussianPolicy
 from maml_tf.rl.sampling.sampler import Sampler
@@ -18,14 +16,6 @@ from maml_tf.rl.trpo import TrustRegion
 from maml_tf.tasks import random
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Saved
-
-ENVIRONMENTS = {
-    "point_navigation": PointNavigation,
-    "half_cheetah_velocity": HalfCheetahVelocity,
-    "half_cheetah_direction": HalfCheetahDirection,
-    "ant_velocity": AntVelocity,
-    "ant_direction": AntDirection,
-}
 
 
 class ReinforcementLearningExperiment:
@@ -42,7 +32,7 @@ class ReinforcementLearningExperiment:
         self.spec = spec
         self.seed = seed
         self.data = {}
-        env_class = ENVIRONMENTS[spec.tasks.environment]
+        env_class = environment(spec.tasks.environment).vector_class
         self.make_envs = functools.partial(env_class, reveal_task=spec.tasks.reveal_task)
         self.test_goals = env_class.goal_distribution.test_goals()[: spec.evaluation.tasks]
         if len(self.test_goals) < spec.evaluation.tasks:

@@ -68,12 +68,17 @@ class ImageTaskSpec:
 class EnvironmentTaskSpec:
     """Goals in a family of environments (section 5.3)."""
 
-    environment: typing.Literal[
-        "point_navigation", "half_cheetah_velocity", "half_cheetah_direction", "ant_velocity", "ant_direction"
-    ]
+    environment: str  # a name in maml_tf/rl/envs/registry.py
     trajectories: int = 0  # a task's samples in training and each stage, in trajectories of full length
     goal_every: typing.Literal["task", "trajectory"] = "task"  # what gets a goal of its own in training
     reveal_task: bool = False  # the oracle sees the goal
+
+    def __post_init__(self):
+        from maml_tf.rl.envs.registry import ENVIRONMENTS  # Gymnasium: for a spec that names an environment only
+
+        if self.environment not in ENVIRONMENTS:
+            allowed = ", ".join(map(repr, ENVIRONMENTS))
+            raise UsageError(f"environment: {self.environment!r} is not allowed; expected one of {allowed}")
 
 
 @dataclasses.dataclass(frozen=True)

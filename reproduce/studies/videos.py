@@ -18,15 +18,12 @@ from maml_tf._io import atomic_write
 from maml_tf.cli import exit_codes
 from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import read_spec
+from maml_tf.rl.envs.mujoco_env import MujocoVectorEnv
+from maml_tf.rl.envs.registry import ENVIRONMENTS
 from reproduce.common import CHECKPOINTS, RESULTS, ROOT, SPECS
 
-# Gymnasium's names of the environments.
-NAMES = {
-    "half_cheetah_velocity": "maml_tf/HalfCheetahVelocity-v0",
-    "half_cheetah_direction": "maml_tf/HalfCheetahDirection-v0",
-    "ant_velocity": "maml_tf/AntVelocity-v0",
-    "ant_direction": "maml_tf/AntDirection-v0",
-}
+# The environments that MuJoCo simulates, and so can draw.
+NAMES = [entry.name for entry in ENVIRONMENTS.values() if issubclass(entry.vector_class, MujocoVectorEnv)]
 STEPS = {0: "before adapting", 1: "1 gradient step", 3: "3 gradient steps"}
 WIDTH, HEIGHT = 200, 150
 FRAMES_PER_SECOND = 20  # at most
@@ -60,9 +57,7 @@ def film(environment, goal, actor):
     import gymnasium
     import numpy as np
 
-    import maml_tf.rl.envs.registry  # noqa: F401 (registers the names)
-
-    env = gymnasium.make(NAMES[environment], render_mode="rgb_array", width=WIDTH, height=HEIGHT)
+    env = gymnasium.make(ENVIRONMENTS[environment].gymnasium_id, render_mode="rgb_array", width=WIDTH, height=HEIGHT)
     rng = np.random.default_rng(1)
     observation, _ = env.reset(seed=1, options={"goal": goal})
     steps_per_second = env.metadata["render_fps"]
@@ -135,7 +130,7 @@ def main():
         if name not in NAMES:
             parser.error(f"{name!r} is no environment to film; there are {', '.join(NAMES)}")
     trained = [name for name in NAMES if (CHECKPOINTS / f"{name}_maml" / "seed_1.npz").exists()]
-    for name in arguments.environments or trained or list(NAMES):
+    for name in arguments.environments or trained or NAMES:
         goals, actors = policies(name)
         for index, goal in enumerate(goals):
             path = RESULTS / "videos" / f"{name}_goal_{round(goal, 1):g}.gif"

@@ -5,6 +5,7 @@ import argparse
 import pytest
 
 from maml_tf.experiments.results import Curve
+from maml_tf.rl.envs.registry import ENVIRONMENTS
 from reproduce import fig5, policies
 from reproduce.common import HERE
 from reproduce.comparison import figures_rl
@@ -36,7 +37,7 @@ def test_a_panel_holds_the_papers_curve_of_every_arm():
         assert counts == {"maml": 4, "pretrained": 4, "random": 4, "oracle": 1}
 
 
-@pytest.mark.parametrize("environment", policies.ENVIRONMENTS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_answered_ids_are_all_that_the_paper_gives(environment):
     entries = read_targets(HERE / "targets.yaml").entries
     in_tables_4_and_5 = environment in ("point_navigation", "half_cheetah_direction")
@@ -44,7 +45,7 @@ def test_the_answered_ids_are_all_that_the_paper_gives(environment):
     ids = policies.answered(environment, ARGUMENTS, arms)
     derived = tuple(id_ for id_ in ids if id_.endswith("_gap_closed"))
     for entry in entries:
-        if entry.experiment == policies.ENVIRONMENTS[environment][0] and entry.duplicate_of is None:
+        if entry.experiment == ENVIRONMENTS[environment].targets_id and entry.duplicate_of is None:
             assert entry.id in ids or entry.id.startswith(derived), entry.id
 
 

@@ -1,10 +1,10 @@
 """The ant: run at a goal velocity, or forward or backward (paper section 5.3; PROTOCOL 4.2, 4.5)."""
 
-import mujoco
 import numpy as np
 
 from maml_tf.rl.envs.goals import Directions, UniformGoals
-from maml_tf.rl.envs.mujoco_env import MujocoVectorEnv, compile_spec, gymnasium_spec
+from maml_tf.rl.envs.mujoco_env import HORIZON, MujocoVectorEnv, compile_spec, gymnasium_spec
+from maml_tf.rl.envs.registry import register
 
 CONTROL_COST = 0.005
 CONTACT_COST = 0.0005
@@ -16,6 +16,8 @@ CONTACT_MARGIN = 0.01  # m; contacts push from this distance on
 
 def ant_model():
     """rllab's ant, made of Gymnasium's: longer time step, harder contacts, torques as controls (PROTOCOL 4.2)."""
+    import mujoco  # loaded when an environment is made, not with its name
+
     spec = gymnasium_spec("ant.xml")
     spec.option.timestep = 0.02
     for geom in spec.geoms:
@@ -74,7 +76,7 @@ class Ant(MujocoVectorEnv):
             num_envs,
             observation_size=self._contacts.stop + 9 + 3,
             goals=self.goal_distribution,
-            stage=mujoco.mjtStage.mjSTAGE_ACC,
+            stage="mjSTAGE_ACC",
             initial_qpos=model.numeric("init_qpos").data,
             **settings,
         )
@@ -107,6 +109,13 @@ class Ant(MujocoVectorEnv):
         return (height < HEALTHY_HEIGHT[0]) | (height > HEALTHY_HEIGHT[1])
 
 
+@register(
+    "ant_velocity",
+    horizon=HORIZON,
+    gymnasium_id="maml_tf/AntVelocity-v0",
+    title="ant, goal velocity",
+    targets_id="rl_ant_goal_velocity",
+)
 class AntVelocity(Ant):
     """The goal is a velocity from 0 to 3 m/s; the reward 1 minus the distance to it, costs and survival bonus aside.
 
@@ -119,6 +128,13 @@ class AntVelocity(Ant):
         return 1.0 - np.abs(velocity - goals)
 
 
+@register(
+    "ant_direction",
+    horizon=HORIZON,
+    gymnasium_id="maml_tf/AntDirection-v0",
+    title="ant, forward or backward",
+    targets_id="rl_ant_forward_backward",
+)
 class AntDirection(Ant):
     """The goal is +1 (forward) or -1 (backward); the reward the velocity that way, costs and survival bonus aside.
 

@@ -1,10 +1,10 @@
 """The half-cheetah: run at a goal velocity, or forward or backward (paper section 5.3; PROTOCOL 4.2 to 4.4)."""
 
-import mujoco
 import numpy as np
 
 from maml_tf.rl.envs.goals import Directions, UniformGoals
-from maml_tf.rl.envs.mujoco_env import MujocoVectorEnv, compile_spec, gymnasium_spec
+from maml_tf.rl.envs.mujoco_env import HORIZON, MujocoVectorEnv, compile_spec, gymnasium_spec
+from maml_tf.rl.envs.registry import register
 
 CONTROL_COST = 0.05
 
@@ -25,7 +25,7 @@ class HalfCheetah(MujocoVectorEnv):
             num_envs,
             observation_size=model.nq - 1 + model.nv + 3,
             goals=self.goal_distribution,
-            stage=mujoco.mjtStage.mjSTAGE_VEL,
+            stage="mjSTAGE_VEL",
             initial_qpos=model.qpos0,
             **settings,
         )
@@ -38,6 +38,13 @@ class HalfCheetah(MujocoVectorEnv):
         return progress - CONTROL_COST * np.square(actions).sum(axis=1)
 
 
+@register(
+    "half_cheetah_velocity",
+    horizon=HORIZON,
+    gymnasium_id="maml_tf/HalfCheetahVelocity-v0",
+    title="half-cheetah, goal velocity",
+    targets_id="rl_half_cheetah_goal_velocity",
+)
 class HalfCheetahVelocity(HalfCheetah):
     """The goal is a velocity from 0 to 2 m/s; the reward the negative distance to it, less the control cost."""
 
@@ -47,6 +54,13 @@ class HalfCheetahVelocity(HalfCheetah):
         return -np.abs(velocity - goals)
 
 
+@register(
+    "half_cheetah_direction",
+    horizon=HORIZON,
+    gymnasium_id="maml_tf/HalfCheetahDirection-v0",
+    title="half-cheetah, forward or backward",
+    targets_id="rl_half_cheetah_forward_backward",
+)
 class HalfCheetahDirection(HalfCheetah):
     """The goal is +1 (forward) or -1 (backward); the reward the velocity that way, less the control cost."""
 

@@ -1,11 +1,12 @@
-"""The physics of the locomotion environments: MuJoCo models from Gymnasium's files, stepped as one batch."""
+"""The physics of the locomotion environments: MuJoCo models from Gymnasium's files, stepped as one batch.
+
+Functions import MuJoCo themselves: the names of the environments are known without loading it.
+"""
 
 import abc
 import importlib.resources
 import warnings
 
-import mujoco
-import mujoco.batch
 import numpy as np
 
 from maml_tf.rl.envs.mujoco_timer import switch_off_profiler
@@ -15,8 +16,6 @@ from maml_tf.runtime import available_cores
 HORIZON = 200  # every locomotion environment (PROTOCOL 4.2)
 POSITION_NOISE = 0.01
 VELOCITY_NOISE = 0.1
-# MuJoCo's warnings BADQPOS, BADQVEL, BADQACC and BADCTRL, which follow each other.
-_INSTABILITIES = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1)
 
 
 def gymnasium_spec(file_name):
@@ -25,6 +24,8 @@ def gymnasium_spec(file_name):
     `torso_com` and `torso_velocity` are position (m) and velocity (m/s) of the centre of mass of the torso's subtree,
     that is of the whole body: what rllab's rewards and observations use (PROTOCOL 4.2).
     """
+    import mujoco
+
     spec = mujoco.MjSpec.from_file(str(importlib.resources.files("gymnasium.envs.mujoco") / "assets" / file_name))
     for name, kind in (
         ("torso_com", mujoco.mjtSensor.mjSENS_SUBTREECOM),
@@ -36,6 +37,8 @@ def gymnasium_spec(file_name):
 
 def compile_spec(spec):
     """The `MjModel` of a spec of one robot."""
+    import mujoco
+
     # One robot is one island of constraints. Looking for more costs 8 % of the physics and changes no bit.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
     with warnings.catch_warnings():
@@ -52,7 +55,8 @@ class MujocoVectorEnv(TaskVectorEnv):
         model: the MjModel, with actuators limited symmetrically.
         num_envs: N.
         observation_size, goals, max_episode_steps, reveal_task: see TaskVectorEnv.
-        stage: how far MuJoCo computes the new state after a step: as far as observations and rewards need it.
+        stage: the name in MuJoCo's `mjtStage` up to which the new state is computed after a step: the first that gives
+            all that observations and rewards read.
         initial_qpos: positions that start states scatter around.
         num_threads: threads that simulate; all cores by default.
     """
@@ -69,6 +73,8 @@ class MujocoVectorEnv(TaskVectorEnv):
         reveal_task=False,
         num_threads=None,
     ):
+        import mujoco.batch
+
         super().__init__(num_envs, observation_size, model.nu, goals, max_episode_steps, reveal_task)
         switch_off_profiler()
         self.model = model
@@ -78,7 +84,10 @@ class MujocoVectorEnv(TaskVectorEnv):
         self.torso_com = self.batch.sensor("torso_com").data
         self.torso_velocity = self.batch.sensor("torso_velocity").data
         self._ctrl = self.batch.bind("ctrl")
-        self._stage = int(stage)
+        self._stage, self._no_stage = (int(getattr(mujoco.mjtStage, name)) for name in (stage, "mjSTAGE_NONE"))
+        self._simulation_error = mujoco.batch.SimulationError
+        # MuJoCo's warnings BADQPOS, BADQVEL, BADQACC and BADCTRL, which follow each other.
+        self._instabilities = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1)
         self._initial_qpos = initial_qpos
         self._quaternions = model.jnt_qposadr[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE] + 3
 
@@ -99,7 +108,7 @@ class MujocoVectorEnv(TaskVectorEnv):
 
     def _start(self, ids):
         """rllab's start: Gaussian noise on every position and velocity (PROTOCOL 4.2)."""
-        self.batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE))
+        self.batch.reset(ids, stage=self._no_stage)
         noise = self.np_random.standard_normal
         self.qpos[ids] = self._initial_qpos + POSITION_NOISE * noise((len(ids), self.model.nq))
         self.qvel[ids] = VELOCITY_NOISE * noise((len(ids), self.model.nv))
@@ -116,10 +125,10 @@ class MujocoVectorEnv(TaskVectorEnv):
         failed = np.zeros(len(ids), bool)
         try:
             self.batch.step(ids, stage=self._stage)
-        except mujoco.batch.SimulationError as error:
+        except self._simulation_error as error:
             failed |= np.isin(ids, error.ids)
         # MuJoCo puts an unstable simulation back to its start and counts a warning, which only a reset clears.
-        warned = self.batch.warning[:, _INSTABILITIES, 1]
+        warned = self.batch.warning[:, self._instabilities, 1]
         if warned.any():  # hardly ever
             failed |= warned[ids].any(axis=1)
         observations = self._observe(rows)

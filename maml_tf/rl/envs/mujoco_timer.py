@@ -4,8 +4,6 @@ import contextlib
 import ctypes
 import pathlib
 
-import mujoco
-
 
 def switch_off_profiler():
     """Makes MuJoCo stop timing itself; `MjData.timer` then shows durations of 0, in the whole process.
@@ -14,6 +12,8 @@ def switch_off_profiler():
     Python package sets one: `set_mjcb_time(None)` goes back to that, so it is taken away in the library itself. No
     result depends on it. Where the library is not found as it is on Linux and macOS, the profiler stays on.
     """
+    import mujoco
+
     for library in pathlib.Path(mujoco.__file__).parent.glob("libmujoco.*"):
         with contextlib.suppress(OSError, ValueError):
             ctypes.c_void_p.in_dll(ctypes.CDLL(str(library)), "mjcb_time").value = None

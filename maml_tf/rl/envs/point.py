@@ -3,6 +3,7 @@
 import numpy as np
 
 from maml_tf.rl.envs.goals import UniformGoals
+from maml_tf.rl.envs.registry import register
 from maml_tf.rl.envs.vector_env import Outcome, TaskVectorEnv
 
 HORIZON = 100
@@ -10,6 +11,13 @@ MAX_STEP = 0.1
 SUCCESS = 0.01  # half the side of the square around the goal that ends a rollout
 
 
+@register(
+    "point_navigation",
+    horizon=HORIZON,
+    gymnasium_id="maml_tf/PointNavigation-v0",
+    title="2D navigation",
+    targets_id="rl_2d_navigation",
+)
 class PointNavigation(TaskVectorEnv):
     """The observation is the position, at first the origin; an action moves by up to 0.1 along each axis.
 

@@ -1,9 +1,15 @@
-"""One environment of a family as an ordinary Gymnasium environment."""
+"""One environment of a family as an ordinary Gymnasium environment: the entry points of `gymnasium.make`.
+
+`maml_tf.rl.envs.single_env.PointNavigationEnv` is one `PointNavigation`, and so for every registered class.
+"""
+
+import functools
 
 import gymnasium
-import mujoco
 
 from maml_tf.errors import UsageError
+from maml_tf.rl.envs.mujoco_env import MujocoVectorEnv
+from maml_tf.rl.envs.registry import ENVIRONMENTS
 
 CAMERA = "track"
 
@@ -15,12 +21,16 @@ class SingleEnv(gymnasium.Env):
     to Gymnasium's `TimeLimit`, which `gymnasium.make` puts around it.
 
     Args:
+        render_mode: None; "rgb_array" where the environment can be drawn.
         settings: handed to the class attribute `vector_class`.
+
+    Raises:
+        UsageError: another render mode.
     """
 
     vector_class = None
 
-    def __init__(self, render_mode=None, **settings):
+    def __init__(self, render_mode: str | None = None, **settings):
         if render_mode not in (None, *self.metadata["render_modes"]):
             allowed = ", ".join(map(repr, (None, *self.metadata["render_modes"])))
             raise UsageError(f"render_mode is {render_mode!r}; allowed: {allowed}")
@@ -57,7 +67,7 @@ class SingleMujocoEnv(SingleEnv):
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (Gymnasium's form)
 
-    def __init__(self, render_mode=None, width=480, height=480, **settings):
+    def __init__(self, render_mode: str | None = None, width: int = 480, height: int = 480, **settings):
         super().__init__(render_mode, **settings)
         self.metadata = {**self.metadata, "render_fps": round(1 / self.envs.model.opt.timestep)}
         self._frame_size = (width, height)
@@ -71,6 +81,8 @@ class SingleMujocoEnv(SingleEnv):
         """
         if self.render_mode is None:
             return None
+        import mujoco
+
         if self._renderer is None:
             self._renderer = _renderer(self.envs.model, *self._frame_size)
         self.envs.batch.get_data(0, self._renderer.data)
@@ -84,8 +96,26 @@ class SingleMujocoEnv(SingleEnv):
             self._renderer = None
 
 
+@functools.cache
+def single_env_class(vector_class: type) -> type[SingleEnv]:
+    """The class of one environment of `vector_class`, a TaskVectorEnv; one that MuJoCo simulates can be drawn."""
+    base = SingleMujocoEnv if issubclass(vector_class, MujocoVectorEnv) else SingleEnv
+    name = f"{vector_class.__name__}Env"
+    members = {"vector_class": vector_class, "__doc__": f"One `{vector_class.__name__}`.", "__module__": __name__}
+    return type(name, (base,), members)
+
+
+def __getattr__(name: str) -> type[SingleEnv]:
+    """The class of one environment by its name, as Gymnasium asks for it."""
+    for entry in ENVIRONMENTS.values():
+        if name == f"{entry.vector_class.__name__}Env":
+            return single_env_class(entry.vector_class)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _renderer(model, width, height):
     try:
+        import mujoco
         from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer  # asks for OpenGL when imported
 
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)

@@ -1,86 +1,78 @@
-"""The environments as Gymnasium knows them: its own checks, single against vector, rendering."""
+"""The table of environments: complete, cheap to read, open to an environment of one's own."""
 
-import warnings
+import subprocess
+import sys
 
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 from maml_tf.errors import UsageError
-from maml_tf.rl.envs.registry import ENVIRONMENTS
-from maml_tf.rl.envs.vector_env import TaskVectorEnv
-
-HALF_CHEETAH = "maml_tf/HalfCheetahVelocity-v0"
-
-
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_gymnasiums_checker_is_content(name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        # Gymnasium's own MuJoCo environments are unbounded too, and warned of.
-        warnings.filterwarnings("ignore", ".*Box observation space (minimum|maximum) value is -?infinity")
-        check_env(gymnasium.make(name, disable_env_checker=True).unwrapped, skip_render_check=True)
+from maml_tf.rl.envs import registry
+from maml_tf.rl.envs.goals import UniformGoals
+from maml_tf.rl.envs.vector_env import Outcome, TaskVectorEnv
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_single_and_vector_are_the_same_environment(name):
-    single = gymnasium.make(name)
-    vector = gymnasium.make_vec(name, num_envs=1, vectorization_mode="vector_entry_point")
-    assert isinstance(vector, TaskVectorEnv)
-    goal = vector.goal_distribution.test_goals()[3]
-    observation, _ = single.reset(seed=2, options={"goal": goal})
-    observations, _ = vector.reset(seed=2, options={"goal": goal})
-    np.testing.assert_array_equal(observation, observations[0])
-    rng = np.random.default_rng(0)
-    ended = False
-    while not ended:
-        action = 0.1 * rng.normal(size=single.action_space.shape)
-        observation, reward, terminated, truncated, _ = single.step(action)
-        observations, rewards, terminations, truncations, _ = vector.step(action[None])
-        np.testing.assert_array_equal(observation, observations[0])
-        assert (reward, terminated, truncated) == (rewards[0], terminations[0], truncations[0])
-        ended = terminated or truncated
-    assert ENVIRONMENTS[name][1] == vector.max_episode_steps
+@pytest.fixture
+def empty_places(monkeypatch):
+    """What a test registers is forgotten afterwards."""
+    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.envs.registration.registry))
 
 
-def test_mujoco_draws_where_it_can():
-    env = gymnasium.make(HALF_CHEETAH, render_mode="rgb_array", width=64, height=48).unwrapped
-    env.reset(seed=0)
-    try:
-        before = env.render()
-    except UsageError as error:
-        pytest.skip(str(error))
-    for _ in range(30):
-        env.step(np.ones(6))
-    after = env.render()
-    env.close()
-    assert before.shape == after.shape == (48, 64, 3)
-    assert before.dtype == np.uint8
-    assert (before != after).any()
-    assert env.metadata["render_fps"] == 100
+class Still(TaskVectorEnv):
+    """Observes zeros; the reward is the goal."""
+
+    def __init__(self, num_envs, max_episode_steps=5, reveal_task=False):
+        super().__init__(num_envs, 1, 1, UniformGoals(0.0, 1.0), max_episode_steps, reveal_task)
+
+    def _start(self, ids):
+        return np.zeros((len(ids), 1))
+
+    def _advance(self, ids, actions):
+        ended = np.zeros(len(ids), bool)
+        return Outcome(np.zeros((len(ids), 1)), self.goals[ids], ended, ended)
 
 
-def test_without_a_renderer_the_error_says_what_to_set(monkeypatch):
-    import gymnasium.envs.mujoco.mujoco_rendering as rendering
-
-    def no_display(*_, **__):
-        raise RuntimeError("no display")
-
-    monkeypatch.setattr(rendering, "MujocoRenderer", no_display)
-    env = gymnasium.make(HALF_CHEETAH, render_mode="rgb_array").unwrapped
-    env.reset(seed=0)
-    with pytest.raises(UsageError, match=r"MUJOCO_GL to egl.*osmesa.*RuntimeError: no display"):
-        env.render()
+def test_the_papers_five_environments_are_registered():
+    expected = {"point_navigation", "half_cheetah_velocity", "half_cheetah_direction", "ant_velocity", "ant_direction"}
+    assert expected <= registry.ENVIRONMENTS.keys()
+    for entry in registry.ENVIRONMENTS.values():
+        assert entry.vector_class(1).max_episode_steps == entry.horizon
+        assert gymnasium.spec(entry.gymnasium_id).max_episode_steps == entry.horizon
+        assert entry.vector_class.goal_distribution.test_goals().shape[0] == 40
 
 
-def test_without_a_render_mode_nothing_is_drawn():
-    env = gymnasium.make(HALF_CHEETAH).unwrapped
-    env.reset(seed=0)
-    assert env.render() is None
+def test_the_names_are_read_without_mujoco_and_tensorflow():
+    code = (
+        "import sys; from maml_tf.rl.envs.registry import ENVIRONMENTS; assert 'ant_velocity' in ENVIRONMENTS; "
+        "print(sorted({'mujoco', 'tensorflow', 'keras'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
-def test_an_unknown_render_mode_names_the_allowed_ones():
-    env_class, _ = ENVIRONMENTS[HALF_CHEETAH]
-    with pytest.raises(UsageError, match="'human'; allowed: None, 'rgb_array'"):
-        env_class(render_mode="human")
+def test_an_environment_registers_itself_for_specs_and_for_gymnasium(empty_places):
+    names = {"horizon": 5, "gymnasium_id": "maml_tf_tests/Still-v0", "title": "standing still"}
+    assert registry.register("still", **names)(Still) is Still
+    assert registry.environment("still").vector_class is Still
+    single = gymnasium.make("maml_tf_tests/Still-v0")
+    vector = gymnasium.make_vec("maml_tf_tests/Still-v0", num_envs=2, vectorization_mode="vector_entry_point")
+    single.reset(options={"goal": 0.25})
+    vector.reset(options={"goal": [0.25, 0.5]})
+    assert single.step(np.zeros(1, np.float32))[1] == 0.25
+    np.testing.assert_array_equal(vector.step(np.zeros((2, 1)))[1], [0.25, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("name", "id_"), [("point_navigation", "maml_tf_tests/Still-v0"), ("still", "maml_tf/PointNavigation-v0")]
+)
+def test_a_name_or_id_that_is_taken_is_an_error_that_names_its_owner(empty_places, name, id_):
+    with pytest.raises(UsageError, match=r"Still: the name .* belongs to maml_tf\.rl\.envs\.point:PointNavigation"):
+        registry.register(name, horizon=5, gymnasium_id=id_, title="standing still")(Still)
+    assert registry.environment("point_navigation").vector_class is not Still
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(UsageError, match=r"'submarine' is not known; allowed: ant_velocity, .*point_navigation"):
+        registry.environment("submarine")
