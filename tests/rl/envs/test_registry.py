@@ -14,10 +14,14 @@ from maml_tf.rl.envs.vector_env import Outcome, TaskVectorEnv
 
 
 @pytest.fixture
-def empty_places(monkeypatch):
+def forget():
     """What a test registers is forgotten afterwards."""
-    monkeypatch.setattr(registry, "ENVIRONMENTS", dict(registry.ENVIRONMENTS))
-    monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.envs.registration.registry))
+    tables = registry.ENVIRONMENTS, gymnasium.envs.registration.registry
+    before = [dict(table) for table in tables]
+    yield
+    for table, rows in zip(tables, before, strict=True):
+        table.clear()
+        table.update(rows)
 
 
 class Still(TaskVectorEnv):
@@ -52,7 +56,7 @@ def test_the_names_are_read_without_mujoco_and_tensorflow():
     assert done.stdout.strip() == "[]"
 
 
-def test_an_environment_registers_itself_for_specs_and_for_gymnasium(empty_places):
+def test_an_environment_registers_itself_for_specs_and_for_gymnasium(forget):
     names = {"horizon": 5, "gymnasium_id": "maml_tf_tests/Still-v0", "title": "standing still"}
     assert registry.register("still", **names)(Still) is Still
     assert registry.environment("still").vector_class is Still
@@ -67,7 +71,7 @@ def test_an_environment_registers_itself_for_specs_and_for_gymnasium(empty_place
 @pytest.mark.parametrize(
     ("name", "id_"), [("point_navigation", "maml_tf_tests/Still-v0"), ("still", "maml_tf/PointNavigation-v0")]
 )
-def test_a_name_or_id_that_is_taken_is_an_error_that_names_its_owner(empty_places, name, id_):
+def test_a_name_or_id_that_is_taken_is_an_error_that_names_its_owner(forget, name, id_):
     with pytest.raises(UsageError, match=r"Still: the name .* belongs to maml_tf\.rl\.envs\.point:PointNavigation"):
         registry.register(name, horizon=5, gymnasium_id=id_, title="standing still")(Still)
     assert registry.environment("point_navigation").vector_class is not Still
