@@ -16,14 +16,14 @@ RUN := $(VENV)/bin/python
 TRAIN := $(RUN) -m maml_tf train --results reproduce/results --weights reproduce/checkpoints
 SPEC_OPTIONS = --profile $(PROFILE) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PRECISION),--precision $(PRECISION))
 OPTIONS = $(SPEC_OPTIONS) $(if $(RESTART),--restart,--resume) $(if $(TENSORBOARD),--tensorboard)
-REQUIREMENTS := requirements.txt requirements-report.txt requirements-dev.txt
+REQUIREMENTS := requirements.txt requirements-report.txt requirements-dev.txt requirements-docs.txt
 SINUSOID_ARMS := sinusoid-maml sinusoid-baselines
 
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test lint data compare fig2 fig3 fig6 fig7 table2 table2-multitask \
 	fig4 table4 fig5 fig5-cheetah fig5-ant fig5-cheetah-velocity fig5-cheetah-direction fig5-ant-velocity \
 	fig5-ant-direction table5 videos export snapshots so-far bench bench-growth bench-peers table1 table3 table1-omniglot-5way-1shot cells authors-checkpoint \
-	ablations-miniimagenet first-order-gain precision sinusoid-variants table3-variants $(SINUSOID_ARMS) lock wheel-check clean
+	ablations-miniimagenet first-order-gain precision sinusoid-variants table3-variants $(SINUSOID_ARMS) lock wheel-check docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | awk -F '\t' '{printf "  make %-36s %s\n", $$1, $$2}'
@@ -180,6 +180,10 @@ lock: setup  ## constraints.txt written anew, after a change of a requirements f
 
 wheel-check: setup  ## the wheel installed beside other versions, and the README's example run from it (5 minutes)
 	tests/tools/wheel_check.sh numpy==2.3.5
+
+docs: setup  ## the documentation in site/, which opens from disk; its generated parts are written first (20 seconds)
+	$(RUN) -m reproduce.comparison.pages
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 clean:  ## removes the virtual environment and the trainings in runs/; data and results stay
 	rm -rf $(VENV) runs

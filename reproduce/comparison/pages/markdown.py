@@ -1,0 +1,39 @@
+"""Markdown that the generated parts share: tables, values, times."""
+
+import math
+
+
+def table(headers: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table. A bar inside a cell is escaped, because it would begin another cell."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def value(mean: float | None, ci95: float | None = None, digits: int = 4) -> str:
+    """A mean with its 95 % half width where there is one: `98.7 ± 0.4`."""
+    if mean is None:
+        return "—"
+    if not math.isfinite(mean):
+        return "diverged"
+    shown = number(mean, digits)
+    return f"{shown} ± {number(ci95, 3)}" if ci95 is not None and math.isfinite(ci95) else shown
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A number to that many significant digits, without an exponent up to a million: `-40.41`, `0.3611`, `99.03`."""
+    if not math.isfinite(value):
+        return "diverged"
+    return f"{value:.{digits}g}" if abs(value) < 10**digits or abs(value) >= 1e6 else f"{value:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them: `45 s`, `12 min`, `2.4 h`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def short_time(seconds: float) -> str:
+    """A time of less than a minute to three digits: `0.289 ms`, `1.34 s`."""
+    unit, factor = next((scale for scale in (("s", 1.0), ("ms", 1e3)) if seconds * scale[1] >= 0.1), ("µs", 1e6))
+    return f"{seconds * factor:.3g} {unit}"

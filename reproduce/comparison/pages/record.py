@@ -1,0 +1,44 @@
+"""What the generated pages are made from: the published result files and the paper's numbers."""
+
+import dataclasses
+import functools
+import pathlib
+
+from maml_tf.experiments.results import Result, read_results
+from reproduce.comparison.targets import Targets, read_targets
+from reproduce.comparison.verdicts import Comparison, KnownFailure, Row, compare, read_known_failures
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The published record.
+
+    Attributes:
+        root: the repository.
+        targets: the paper's numbers and claims (reproduce/targets.yaml).
+        results: the published results by spec.
+        known_failures: those of reproduce/known_failures.yaml.
+        comparison: a verdict for each target and claim.
+    """
+
+    root: pathlib.Path
+    targets: Targets
+    results: dict[str, Result]
+    known_failures: list[KnownFailure]
+    comparison: Comparison
+
+    @functools.cached_property
+    def rows(self) -> dict[str, Row]:
+        """The rows of targets and claims by id."""
+        return {row.target.id: row for row in (*self.comparison.rows, *self.comparison.claims)}
+
+
+def read_record(root: pathlib.Path = ROOT) -> Record:
+    """Reads the published record of a repository; UsageError names a file or key that is wrong."""
+    folder = root / "reproduce"
+    targets = read_targets(folder / "targets.yaml")
+    known_failures = read_known_failures(folder / "known_failures.yaml", targets)
+    results = read_results(folder / "results")
+    return Record(root, targets, results, known_failures, compare(targets, results, known_failures))

@@ -1,0 +1,108 @@
+"""Speed tables from the measurements in benchmarks/results."""
+
+import statistics
+
+from benchmarks.report import read_measurements
+from reproduce.comparison.pages.markdown import short_time, table
+
+# What each table shows, by the name of the measurement.
+META_GRADIENTS = {
+    "sinusoid_training": "sinusoid, inside the training loop",
+    "omniglot_5way_1shot_nonconv": "Omniglot 5-way 1-shot, no convolutions",
+    "omniglot_5way_1shot": "Omniglot 5-way 1-shot",
+    "omniglot_20way_1shot": "Omniglot 20-way 1-shot",
+    "miniimagenet_1shot": "mini-ImageNet 5-way 1-shot",
+    "miniimagenet_5shot": "mini-ImageNet 5-way 5-shot",
+    "miniimagenet_1shot_first_order": "mini-ImageNet 1-shot, first order",
+    "miniimagenet_5shot_first_order": "mini-ImageNet 5-shot, first order",
+}
+SHORT = ("sinusoid_training", "omniglot_5way_1shot", "omniglot_20way_1shot", "miniimagenet_1shot")
+SAMPLING = {"half_cheetah": "half-cheetah", "ant": "ant"}
+CORES = (1, 2)
+
+
+def speed(record, page) -> str:
+    """The README's table: a few workloads."""
+    rows = [_meta_gradient_row(record, name)[:5] for name in SHORT]
+    return table(["meta-gradient", "ours", "authors' way", "PyTorch", "JAX"], rows) + f"\n\n{_caption(record, SHORT)}"
+
+
+def meta_gradients(record, page) -> str:
+    """All meta-gradients, with the share of the matrix-product peak."""
+    rows = [_meta_gradient_row(record, name) for name in META_GRADIENTS]
+    headers = ["meta-gradient", "ours", "authors' way", "PyTorch", "JAX", "ours, share of the matrix-product peak"]
+    return table(headers, rows) + f"\n\n{_caption(record, META_GRADIENTS)}"
+
+
+def sampling(record, page) -> str:
+    """Sampling of rollouts, and whole meta-iterations."""
+    rows = []
+    for name, title in SAMPLING.items():
+        runs, iteration = (_runs(record, f"{name}_{kind}") for kind in ("sampling", "iteration"))
+        ratios = [
+            _ratio(runs, side)
+            for side in (["async_vector_env"], ["envpool"], ["physics_only"], ["physics_with_profiler"])
+        ]
+        rows.append([title, _ours(runs), *ratios, _ours(iteration)])
+    headers = ["", "ours, a time step", "AsyncVectorEnv", "envpool", "physics alone"]
+    headers += ["physics alone, with MuJoCo's profiler as its package comes", "our meta-iteration"]
+    return table(headers, rows)
+
+
+def _meta_gradient_row(record, name):
+    runs = _runs(record, name)
+    peaks = [_latest(runs, cores).get("peak") for cores in CORES]
+    shares = [
+        f"{100 * peak['share_of_cpu_time' if cores == 1 else 'share']:.0f}"
+        for cores, peak in zip(CORES, peaks, strict=True)
+    ]
+    return [
+        META_GRADIENTS[name],
+        _ours(runs),
+        _ratio(runs, ["map_fn_reference"]),
+        _ratio(runs, ["torch_vmap", "torch_loop"]),
+        _ratio(runs, ["jax_vmap", "jax_map"]),
+        f"{' / '.join(shares)} %",
+    ]
+
+
+def _runs(record, name):
+    return read_measurements(record.root / "benchmarks" / "results", name)
+
+
+def _latest(runs, cores):
+    return max((run for (number, _), run in runs.items() if number == cores), key=lambda run: run["date"])
+
+
+def _ours(runs):
+    times = (_latest(runs, cores)["sides"]["ours"] for cores in CORES)
+    return " / ".join(short_time(statistics.median(time["seconds"]) / time["units"]) for time in times)
+
+
+def _ratio(runs, sides):
+    """How many times as long as ours the fastest of `sides` takes, on one core and on two."""
+    shown = []
+    for cores in CORES:
+        ratios = {}
+        for (number, _), run in sorted(runs.items(), key=lambda item: item[1]["date"]):
+            if number == cores:
+                ratios |= run["ratios"]
+        found = [ratios[side]["of_medians"] for side in sides if side in ratios]
+        shown.append(_times(min(found)) if found else "—")
+    return "—" if set(shown) == {"—"} else " / ".join(shown)
+
+
+def _times(ratio):
+    """A ratio to two digits: `0.89`, `1.0`, `2.4`, `54`."""
+    return f"{ratio:.2f}" if ratio < 0.995 else f"{ratio:.1f}" if ratio < 9.95 else f"{ratio:.0f}"
+
+
+def _caption(record, names):
+    hardware = sorted({_latest(_runs(record, name), 2)["hardware"] for name in names})
+    days = sorted({_latest(_runs(record, name), 2)["date"][:10] for name in names})
+    period = " to ".join(sorted({days[0], days[-1]}))
+    return (
+        f"Ours on one core / on two ({'; '.join(hardware)}; {period}), then how many times as long as ours the others "
+        "take: the authors' way of running MAML (`tf.map_fn`, one call an iteration), and the faster of the two forms of "
+        "PyTorch and of JAX (`vmap`, or one task after the other)."
+    )
