@@ -1,4 +1,6 @@
-"""The weights that the paper's authors released, from their repository (about 130 kB)."""
+"""The mini-ImageNet weights that the paper's authors released, downloaded from their repository (130 kB)."""
+
+import pathlib
 
 import download
 
@@ -11,11 +13,14 @@ URL = (
 )
 
 
-def fetch(downloads):
-    """Downloads the checkpoint unless it is there. `reproduce/studies/authors_checkpoint.py` checks the values in it.
+def fetch(downloads: pathlib.Path) -> None:
+    """Downloads the checkpoint unless it exists. `reproduce/studies/authors_checkpoint.py` checks its values.
+
+    Args:
+        downloads: the folder of downloads; the checkpoint goes into a folder of it.
 
     Raises:
-        DataMissingError: the server cannot be reached.
+        DataMissingError: the server cannot be reached, or a file is not what it should be.
     """
     for name in FILES:
         download.fetch(URL + name, downloads / FOLDER / name)

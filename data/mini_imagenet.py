@@ -1,15 +1,15 @@
-"""mini-ImageNet from any of its sources: what it must hold, and how it becomes the prepared arrays (PROTOCOL 2.6).
+"""mini-ImageNet: what a source must hold, and how the prepared arrays are written from it (PROTOCOL 2.6).
 
-The sources themselves are in `mini_imagenet_folders`, `mini_imagenet_pickles` and `mini_imagenet_packed`.
+Its sources are in `mini_imagenet_folders`, `mini_imagenet_pickles` and `mini_imagenet_packed`.
 """
 
 import dataclasses
 import io
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from damage import verdict
+from integrity import corrupt
 from PIL import Image
 
 from maml_tf.errors import DataMissingError
@@ -37,13 +37,13 @@ CLASSES = {split: ids.split() for split, ids in _WORDNET_IDS.items()}
 # One ILSVRC file in a million is a PNG under the name of a JPEG.
 FORMATS = ("JPEG", "PNG")
 BROKEN_IMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-# What the sources' files are called: train.csv, val.csv, test.csv and so on.
+# The part of the split in the names of the sources' files: train.csv, val.csv, test.csv and so on.
 FILE_PARTS = {"train": "train", "validation": "val", "test": "test"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What a complete source holds."""
+    """What a complete source holds: the classes of each split, and how many images each class has."""
 
     classes: dict[str, list[str]]
     images_per_class: int
@@ -54,71 +54,88 @@ COMPLETE = Contents(CLASSES, IMAGES_PER_CLASS)
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A place that mini-ImageNet can be read from.
+    """Files that mini-ImageNet can be read from.
 
     Attributes:
-        place: the folder, for messages.
-        kind: what sort of source it is, in words.
-        files: the files that its images come from; their checksum goes into the manifest and every result.
+        folder: where the files are, for messages.
+        kind: the kind of source, in words.
+        files: the files with the images. Their checksum goes into the manifest and every result.
         counts: {split: {class: number of images}}, known before any image is decoded.
-        read: read(split, class) gives the class's images, uint8 [M, 84, 84, 3]; DataMissingError names a bad one.
+        read: read(split, class) returns the class's images, uint8 [M, 84, 84, 3]. It raises a DataMissingError that
+            names an image that cannot be read.
     """
 
-    place: str
+    folder: str
     kind: str
     files: list[pathlib.Path]
     counts: dict[str, dict[str, int]]
     read: Callable[[str, str], np.ndarray]
 
 
-def check(source, contents=COMPLETE):
-    """Compares what a source says it holds with what it must hold; DataMissingError names the first difference."""
+def check(source: Source, contents: Contents = COMPLETE) -> None:
+    """Compares the classes and numbers of images of a source with those of the complete data set.
+
+    Raises:
+        DataMissingError: they differ; names the first difference.
+    """
     for split, classes in contents.classes.items():
         counts = source.counts[split]
         for wrong, what in ((set(classes) - set(counts), "lacks"), (set(counts) - set(classes), "should not have")):
             if wrong:
                 names = ", ".join(sorted(wrong)[:5]) + (", ..." if len(wrong) > 5 else "")
-                raise DataMissingError(f"{source.place}: {split} {what} {len(wrong)} classes: {names}")
+                raise DataMissingError(f"{source.folder}: {split} {what} {len(wrong)} classes: {names}")
         for name in classes:
             if counts[name] != contents.images_per_class:
                 raise DataMissingError(
-                    f"{source.place}: {split} class {name} has {counts[name]} images; "
+                    f"{source.folder}: {split} class {name} has {counts[name]} images; "
                     f"{contents.images_per_class} are expected"
                 )
 
 
-def write(source, folder, contents=COMPLETE):
-    """Checks a source and writes its three splits as prepared image sets, saying how far it is.
+def write(source: Source, folder: str | pathlib.Path, contents: Contents = COMPLETE) -> None:
+    """Checks a source and writes its three splits as prepared image sets, printing its progress.
+
+    Args:
+        source: of the images.
+        folder: the folder of prepared sets.
+        contents: what the source must hold.
 
     Raises:
-        DataMissingError: the source is incomplete or an image unreadable; no incomplete array is left behind.
+        DataMissingError: the source is incomplete, or an image cannot be read. No incomplete array is left.
     """
     check(source, contents)
-    print(f"mini-imagenet: {source.kind} in {source.place}", flush=True)
+    print(f"mini-imagenet: {source.kind} in {source.folder}", flush=True)
     origin = f"{source.kind}, SHA-256 {file_sha256(*source.files)}"
     for split, names in contents.classes.items():
         write_image_set(folder, NAMES[split], _class_by_class(source, split, names), names, origin)
 
 
-def _class_by_class(source, split, names):
+def _class_by_class(source: Source, split: str, names: list[str]) -> Iterator[np.ndarray]:
     for done, name in enumerate(names, 1):
         yield source.read(split, name)
         if done % 4 == 0 or done == len(names):
             print(f"mini-imagenet: {split}, {done} of {len(names)} classes", flush=True)
 
 
-def decode(content, name):
-    """An encoded 84x84 image as uint8 [84, 84, 3].
+def decode(content: bytes, name: str | pathlib.Path) -> np.ndarray:
+    """Decodes an 84x84 image.
+
+    Args:
+        content: of an image file.
+        name: of the image, for the message of an error.
+
+    Returns:
+        uint8 [84, 84, 3].
 
     Raises:
-        DataMissingError: the image cannot be read or has another size; names it.
+        CorruptFileError: the image cannot be read.
+        DataMissingError: the image has another size.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             pixels = np.asarray(image.convert("RGB"))
     except BROKEN_IMAGE as error:
-        reason = f"{verdict(content)}: it is not a readable image: {error}"
-        raise DataMissingError(f"{name} ({len(content)} bytes) is {reason}") from None
+        raise corrupt(name, content, len(content), f"it is not a readable image: {error}") from None
     if pixels.shape != (SIDE, SIDE, 3):
         raise DataMissingError(f"{name} has {pixels.shape[1]}x{pixels.shape[0]} pixels; {SIDE}x{SIDE} are expected")
     return pixels

@@ -1,12 +1,13 @@
-"""mini-ImageNet from folders of images and the split's csv files: ILSVRC-2012 itself, or 84x84 JPEGs made from it."""
+"""mini-ImageNet from image files and the split's csv files: from ILSVRC-2012, or from 84x84 JPEGs made of it."""
 
 import io
 import os
 import pathlib
 import re
+from collections.abc import Callable
 
 import numpy as np
-from damage import damaged
+from integrity import file_error
 from mini_imagenet import BROKEN_IMAGE, FILE_PARTS, FORMATS, SIDE, Source, decode
 from mini_imagenet_csv import NAME, read_csv_files
 from PIL import Image
@@ -17,14 +18,18 @@ ILSVRC_NAME = re.compile(r"(n\d{8})_(\d+)\.JPEG", re.IGNORECASE)
 LARGEST_ILSVRC_CLASS = 1300
 
 
-def ready_jpegs(folder, csv_folder):
-    """The Source of 84x84 JPEGs that are named as in the csv files and lie anywhere below `folder`.
+def ready_jpegs(folder: str | pathlib.Path, csv_folder: str | pathlib.Path) -> Source:
+    """Opens 84x84 JPEGs that have the names of the csv files.
+
+    Args:
+        folder: holds the images, itself or in folders below it.
+        csv_folder: holds the csv files.
 
     Raises:
-        DataMissingError: a csv file is missing or damaged, or an image that it lists is not there, or there twice.
+        DataMissingError: a csv file is missing or damaged, or an image of it is missing or exists twice.
     """
     listed = read_csv_files(csv_folder)
-    where = {}
+    where: dict[str, pathlib.Path] = {}
     for parent, _, files in os.walk(folder):
         for file in filter(NAME.fullmatch, files):
             if file in where:
@@ -43,14 +48,17 @@ def ready_jpegs(folder, csv_folder):
     return _source(folder, "84x84 JPEGs", paths, lambda path: decode(path.read_bytes(), path))
 
 
-def ilsvrc_images(folder, csv_folder):
-    """The Source of ILSVRC-2012 training images, `n01532829_100.JPEG`, in one folder or in one folder a class.
+def ilsvrc_images(folder: str | pathlib.Path, csv_folder: str | pathlib.Path) -> Source:
+    """Opens the training images of ILSVRC-2012, `n01532829_100.JPEG`.
 
-    The number in a csv file's `n0153282900000005.jpg` is no ILSVRC number: it counts, from 1, the class's files in the
-    order of their ILSVRC numbers. (Those who made the split do not say so anywhere; it is how others recover the
-    images, and in the 100 classes the numbers run from 1 to 1300, the size of the largest ILSVRC classes.) So a class
-    that lacks files, or has more than ILSVRC-2012 gave it, would give other images; where the numbers show it, it is
-    an error.
+    The number in a csv file's `n0153282900000005.jpg` is not the ILSVRC number. It is the position, from 1, among the
+    class's files in the order of their ILSVRC numbers. The makers of the split do not document this. It is how others
+    recover the images, and the numbers of the 100 classes run from 1 to 1300, the size of the largest ILSVRC classes.
+    A class with files missing or added would therefore give other images. This is an error where the numbers show it.
+
+    Args:
+        folder: holds the images, all in one folder or one folder a class.
+        csv_folder: holds the csv files.
 
     Raises:
         DataMissingError: a csv file is missing or damaged, or a class has too few images or too many.
@@ -62,42 +70,50 @@ def ilsvrc_images(folder, csv_folder):
         paths[split] = {}
         for wnid, members in classes.items():
             in_order = flat.get(wnid) or _ilsvrc_files(folder / wnid).get(wnid, [])
-            places = [int(NAME.fullmatch(name)[2]) for name in members]
-            if not max(places) <= len(in_order) <= LARGEST_ILSVRC_CLASS:
+            positions = [int(name[9:17]) for name in members]  # the csv reader has checked the names
+            if not max(positions) <= len(in_order) <= LARGEST_ILSVRC_CLASS:
                 raise DataMissingError(
                     f"{folder}: class {wnid} has {len(in_order)} images {wnid}_*.JPEG; {FILE_PARTS[split]}.csv asks "
-                    f"for number {max(places)} of at most {LARGEST_ILSVRC_CLASS}: exactly ILSVRC-2012's are needed"
+                    f"for number {max(positions)} of at most {LARGEST_ILSVRC_CLASS}: exactly ILSVRC-2012's are needed"
                 )
-            paths[split][wnid] = [in_order[place - 1] for place in places]
+            paths[split][wnid] = [in_order[position - 1] for position in positions]
     return _source(folder, "ILSVRC-2012 images, Lanczos to 84x84, JPEG quality 75", paths, resized)
 
 
-def resized(path):
-    """A full-size image as the authors' script leaves it, uint8 [84, 84, 3].
+def resized(path: pathlib.Path) -> np.ndarray:
+    """Resizes a full-size image as the authors' script does (PROTOCOL 2.6).
 
-    Lanczos to 84x84, whatever the aspect ratio, and saved as JPEG with Pillow's default quality, 75 (PROTOCOL 2.6).
+    Lanczos to 84x84 without keeping the aspect ratio, then saved as JPEG with Pillow's default quality, 75.
+
+    Returns:
+        uint8 [84, 84, 3].
     """
     encoded = io.BytesIO()
     try:
         with Image.open(path, formats=FORMATS) as image:
             image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(encoded, "JPEG", quality=75)
     except BROKEN_IMAGE as error:
-        raise damaged(path, f"it is not a readable image: {error}") from None
+        raise file_error(path, f"it is not a readable image: {error}") from None
     return decode(encoded.getvalue(), path)
 
 
-def _ilsvrc_files(folder):
+def _ilsvrc_files(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
     """{class: its files in a folder, by number}."""
-    classes = {}
+    classes: dict[str, list[tuple[int, pathlib.Path]]] = {}
     if folder.is_dir():
         for match in filter(None, map(ILSVRC_NAME.fullmatch, os.listdir(folder))):
             classes.setdefault(match[1], []).append((int(match[2]), folder / match[0]))
     return {wnid: [path for _, path in sorted(numbered)] for wnid, numbered in classes.items()}
 
 
-def _source(folder, kind, paths, read_image):
+def _source(
+    folder: str | pathlib.Path,
+    kind: str,
+    paths: dict[str, dict[str, list[pathlib.Path]]],
+    read_image: Callable[[pathlib.Path], np.ndarray],
+) -> Source:
     return Source(
-        place=str(folder),
+        folder=str(folder),
         kind=kind,
         files=[path for classes in paths.values() for members in classes.values() for path in members],
         counts={split: {wnid: len(members) for wnid, members in classes.items()} for split, classes in paths.items()},

@@ -1,26 +1,31 @@
 """Prepares the data sets of the experiments: `python data/prepare.py [omniglot] [mini-imagenet]`, or `make data`.
 
-Without names, Omniglot and, where a source of it is at hand, mini-ImageNet. What is prepared and intact is left alone.
-`authors-checkpoint` downloads the weights that the paper's authors released. See data/README.md.
+Without names it prepares Omniglot and, if it finds a source of its images, mini-ImageNet. A data set that is prepared
+and intact is left alone. `authors-checkpoint` downloads the weights that the paper's authors released. See
+data/README.md.
 """
 
 import argparse
 import pathlib
 import sys
 import time
+from collections.abc import Callable, Iterable
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import authors_checkpoint
 import download
+import integrity
 import mini_imagenet
+import numpy as np
 import omniglot
 from mini_imagenet_folders import ilsvrc_images, ready_jpegs
 from mini_imagenet_packed import is_packed, packed
 from mini_imagenet_pickles import are_pickles, pickles
 
-from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError
-from maml_tf.tasks.image_set import file_sha256, read_image_set, write_image_set
+from maml_tf.cli import exit_codes
+from maml_tf.errors import DataMissingError, UsageError
+from maml_tf.tasks.image_set import ImageSet, file_sha256, read_image_set, write_image_set
 from maml_tf.tasks.mini_imagenet import NAMES, load_mini_imagenet
 from maml_tf.tasks.omniglot import NAME as OMNIGLOT
 
@@ -29,31 +34,31 @@ DATA_SETS = ("omniglot", "mini-imagenet")
 AUTHORS_CHECKPOINT = "authors-checkpoint"
 
 
-def main():
+def main() -> None:
+    """Runs the command. Raises a DataMissingError or a UsageError, which end it with exit code 3 or 2."""
     arguments = parse_arguments()
     own_source = arguments.imagenet or arguments.jpegs or arguments.pickles
-    try:
-        for folder in (arguments.mirror, own_source, arguments.csv):
-            if folder is not None and not folder.is_dir():
-                raise UsageError(f"{folder}: there is no such folder")
-        if "omniglot" in (arguments.data_sets or DATA_SETS):
-            prepare_omniglot(arguments)
-        if "mini-imagenet" in (arguments.data_sets or DATA_SETS):
-            asked_for = "mini-imagenet" in arguments.data_sets or own_source is not None
-            prepare_mini_imagenet(arguments, asked_for)
-        if AUTHORS_CHECKPOINT in arguments.data_sets:
-            authors_checkpoint.fetch(arguments.downloads)
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except DataMissingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_DATA_MISSING
-    return 0
+    for folder in (arguments.mirror, own_source, arguments.csv):
+        if folder is not None and not folder.is_dir():
+            raise UsageError(f"{folder}: there is no such folder")
+    for folder in (arguments.prepared, arguments.downloads):
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder}: this is a file, a folder is needed")
+    integrity.lock(arguments.prepared)
+    for folder in (arguments.prepared, arguments.downloads):
+        integrity.remove_partial_files(folder)
+    if "omniglot" in (arguments.data_sets or DATA_SETS):
+        prepare_omniglot(arguments)
+    if "mini-imagenet" in (arguments.data_sets or DATA_SETS):
+        required = "mini-imagenet" in arguments.data_sets or own_source is not None
+        prepare_mini_imagenet(arguments, required)
+    if AUTHORS_CHECKPOINT in arguments.data_sets:
+        authors_checkpoint.fetch(arguments.downloads)
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse_arguments() -> argparse.Namespace:
+    """The command line's arguments. A wrong one ends the process with exit code 2."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     folder = {"type": pathlib.Path, "metavar": "FOLDER"}
     parser.add_argument(
         "data_sets",
@@ -68,25 +73,26 @@ def parse_arguments():
     source.add_argument("--jpegs", **folder, help="mini-ImageNet as 84x84 JPEGs named as in the csv files; with --csv")
     source.add_argument("--pickles", **folder, help="mini-ImageNet as mini-imagenet-cache-{train,val,test}.pkl")
     parser.add_argument(
-        "--csv", **folder, help="train.csv, val.csv and test.csv of the split; default: with the images"
+        "--csv", **folder, help="train.csv, val.csv and test.csv of the split; default: the folder of the images"
     )
     parser.add_argument("--prepared", **folder, default=HERE / "prepared", help="where the prepared arrays go")
     parser.add_argument("--downloads", **folder, default=HERE / "downloads", help="where downloads are kept")
     arguments = parser.parse_args()
     if arguments.csv is not None and not (arguments.imagenet or arguments.jpegs):
-        parser.error("--csv: goes with --imagenet or --jpegs")
+        parser.error("--csv: needs --imagenet or --jpegs")
     return arguments
 
 
-def data_set(name):
+def data_set(name: str) -> str:
+    """The name of a data set, checked for argparse."""
     names = (*DATA_SETS, AUTHORS_CHECKPOINT)
     if name not in names:
         raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(names)}")
     return name
 
 
-def prepare_omniglot(arguments):
-    """Writes the prepared Omniglot unless it is there and intact."""
+def prepare_omniglot(arguments: argparse.Namespace) -> None:
+    """Writes the prepared Omniglot unless it exists and is intact."""
     folder = arguments.prepared
     if intact("omniglot", folder, [OMNIGLOT], lambda: [read_image_set(folder, OMNIGLOT, verify=True)]):
         return
@@ -96,8 +102,14 @@ def prepare_omniglot(arguments):
     print(f"omniglot: {images.shape[0]} characters from {origin}, {time.monotonic() - started:.0f} s")
 
 
-def read_omniglot(mirror, downloads):
-    """Images, names and origin from the mirror, or from the official archives."""
+def read_omniglot(mirror: pathlib.Path | None, downloads: pathlib.Path) -> tuple[np.ndarray, list[str], str]:
+    """Reads Omniglot from the mirror, from a packed copy among the downloads, or from the official archives.
+
+    Returns:
+        images: uint8 [1623, 20, 28, 28, 1].
+        names: of the characters.
+        origin: the source and its checksum, in words.
+    """
     folder = downloads if mirror is None else mirror
     if (folder / omniglot.PACKED).exists():
         origin = f"packed copy {omniglot.PACKED}, SHA-256 {file_sha256(folder / omniglot.PACKED)}"
@@ -113,18 +125,23 @@ def read_omniglot(mirror, downloads):
     return *omniglot.from_zips(folder), origin
 
 
-def prepare_mini_imagenet(arguments, asked_for):
-    """Writes the three prepared splits of mini-ImageNet unless they are there and intact."""
+def prepare_mini_imagenet(arguments: argparse.Namespace, required: bool) -> None:
+    """Writes the three prepared splits of mini-ImageNet unless they exist and are intact.
+
+    Args:
+        arguments: of the command line.
+        required: whether a missing source is an error. If not, a message says what is missing.
+    """
     folder = arguments.prepared
     if intact("mini-imagenet", folder, NAMES.values(), lambda: load_mini_imagenet(folder, verify=True).values()):
         return
     source = find_mini_imagenet(arguments)
     if source is None:
         missing = (
-            "mini-imagenet: there is no source of its images, which may not be passed on freely and cannot be "
+            "mini-imagenet: no source of its images was found. The images may not be passed on freely and cannot be "
             "downloaded. Give one of --imagenet, --jpegs, --pickles or --mirror (see data/README.md)"
         )
-        if asked_for:
+        if required:
             raise DataMissingError(missing)
         print(missing)
         return
@@ -133,8 +150,8 @@ def prepare_mini_imagenet(arguments, asked_for):
     print(f"mini-imagenet: prepared in {folder}, {time.monotonic() - started:.0f} s")
 
 
-def find_mini_imagenet(arguments):
-    """The source that was asked for, or what lies in the mirror or among the downloads, or None."""
+def find_mini_imagenet(arguments: argparse.Namespace) -> mini_imagenet.Source | None:
+    """The source that an argument names, or one that the mirror or the downloads hold, or None."""
     if arguments.imagenet:
         return ilsvrc_images(arguments.imagenet, arguments.csv or arguments.imagenet)
     if arguments.jpegs:
@@ -149,15 +166,17 @@ def find_mini_imagenet(arguments):
     return None
 
 
-def intact(name, folder, prepared_names, read):
-    """Whether a data set's prepared arrays are there and intact; says so, or what is wrong with them."""
+def intact(
+    name: str, folder: pathlib.Path, prepared_names: Iterable[str], read: Callable[[], Iterable[ImageSet]]
+) -> bool:
+    """Whether a data set is prepared and intact. Prints the answer, or what is wrong with the prepared arrays."""
     if not any((folder / f"{prepared}.json").exists() for prepared in prepared_names):
         print(f"{name}: not prepared yet", flush=True)
         return False
     try:
         image_sets = list(read())
     except DataMissingError as problem:
-        print(f"{name}: preparing again, for {problem}", flush=True)
+        print(f"{name}: preparing again, because {problem}", flush=True)
         return False
     classes = sum(len(image_set.class_names) for image_set in image_sets)
     print(f"{name}: prepared and intact, {classes} classes from {image_sets[0].source['origin']}")
@@ -165,4 +184,5 @@ def intact(name, folder, prepared_names, read):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with exit_codes():
+        main()

@@ -1,4 +1,4 @@
-"""A download is there complete and right, or it is an error that says what came instead."""
+"""Downloads: a file is complete and correct, or an error says what came instead."""
 
 import hashlib
 import http.client
@@ -16,7 +16,7 @@ MD5 = hashlib.md5(RIGHT).hexdigest()
 
 @pytest.fixture
 def serve(monkeypatch):
-    """serve(content): from now on the server answers with it; an exception is raised."""
+    """serve(content): the server answers with this content from now on. An exception is raised."""
 
     def answer(content):
         def urlopen(url, timeout):
@@ -55,7 +55,7 @@ def test_anything_else_is_named_and_nothing_is_left(tmp_path, serve, content, me
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_checksum_a_page_is_no_file_all_the_same(tmp_path, serve):
+def test_an_html_page_is_refused_without_a_checksum_too(tmp_path, serve):
     page, path = b"<!DOCTYPE html><html>limit</html>", tmp_path / "model59000.index"
     serve(page)
     with pytest.raises(DataMissingError, match=r"https://x gave 33 bytes that are an HTML page, not data\. Bring the"):
@@ -70,7 +70,7 @@ def test_without_a_checksum_a_page_is_no_file_all_the_same(tmp_path, serve):
     assert path.read_bytes() == RIGHT
 
 
-def test_a_wrong_file_that_lies_there_is_named_and_kept(tmp_path, serve):
+def test_a_wrong_file_from_before_is_named_and_kept(tmp_path, serve):
     path = tmp_path / "file.zip"
     path.write_bytes(b"\n<html>sorry</html>")
     serve(RIGHT)

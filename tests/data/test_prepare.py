@@ -1,4 +1,4 @@
-"""The command `python data/prepare.py`: what it takes, what it says, its exit codes."""
+"""The command `python data/prepare.py`: its arguments, its messages and its exit codes."""
 
 import pathlib
 import subprocess
@@ -11,14 +11,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def prepare(tmp_path):
-    """Runs the command with its folders below tmp_path; gives the exit code and what it wrote."""
+    """prepare(*arguments) -> (exit code, output) of the command, with its folders below tmp_path."""
 
     def run(*arguments):
         folders = ("--prepared", tmp_path / "prepared", "--downloads", tmp_path / "downloads")
         command = [sys.executable, "data/prepare.py", *map(str, (*arguments, *folders))]
         finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         assert "Traceback" not in finished.stderr
-        assert not (tmp_path / "prepared").exists()
+        assert not [path for path in tmp_path.rglob("*") if path.suffix in (".npy", ".json", ".part")]
         return finished.returncode, finished.stdout + finished.stderr
 
     return run
@@ -32,7 +32,7 @@ def prepare(tmp_path):
         (("--mirror", "absent"), "absent: there is no such folder"),
         (("mini-imagenet", "--jpegs", "absent"), "absent: there is no such folder"),
         (("--jpegs", ".", "--pickles", "."), "not allowed with argument"),
-        (("--pickles", ".", "--csv", "."), "--csv: goes with --imagenet or --jpegs"),
+        (("--pickles", ".", "--csv", "."), "--csv: needs --imagenet or --jpegs"),
     ],
 )
 def test_wrong_usage_ends_with_2(prepare, arguments, message):
@@ -55,3 +55,18 @@ def test_missing_or_damaged_data_ends_with_3(prepare, tmp_path):
             (mirror / name).write_bytes(content)
         code, output = prepare(*arguments)
         assert (code, message in output) == (3, True), output
+
+
+def test_what_a_killed_preparation_left_is_removed_at_the_next_start(prepare, tmp_path):
+    for folder in ("prepared", "downloads"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / ".omniglot.npy.x1y2.part").write_bytes(b"half")
+    code, output = prepare("omniglot", "--mirror", tmp_path)
+    assert code == 3
+    assert output.count(".part: removed, an earlier preparation was stopped") == 2
+
+
+def test_a_file_in_place_of_a_folder_is_named(prepare, tmp_path):
+    (tmp_path / "prepared").write_text("")
+    code, output = prepare()
+    assert (code, "prepared: this is a file, a folder is needed" in output) == (2, True), output

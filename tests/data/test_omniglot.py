@@ -1,4 +1,4 @@
-"""Omniglot's two sources, in small: they give the same array, and every damage is named."""
+"""Omniglot in small: both sources give the same array, and an incomplete or damaged source is named."""
 
 import io
 import zipfile
