@@ -19,7 +19,7 @@ SEED = 1
 EVALUATED_TASKS = 20  # the library's block of test tasks; the time for all of them is a multiple
 MADE_UP = "made-up images of the true shapes"
 # Trained weights by network and ways: of mini-ImageNet and Omniglot 20-way after the 4000 and 2000 meta-iterations of
-# their cpu profiles (reproduce/results/reduced), of Omniglot 5-way from Table 1. At fresh weights one rounding error on
+# their cpu profiles (reproduce/results/partial), of Omniglot 5-way from Table 1. At fresh weights one rounding error on
 # every weight changes a mini-ImageNet task's meta-gradient through five steps by 2e-6 or, where a ReLU or a max-pool
 # then chooses otherwise, by up to 2 % (in float64; in float32 by 0.03 to 3 %, and ours and the authors' way are equally
 # far from float64), at trained ones by 0.01 %: two programs can be told to agree only there. Omniglot 20-way's changes

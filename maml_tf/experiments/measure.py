@@ -1,7 +1,7 @@
 """Measuring a spec once: what was trained and tested by this code already is not done again."""
 
 from maml_tf.errors import UsageError
-from maml_tf.experiments.results import longer_result, provenance, read_result, write_result
+from maml_tf.experiments.results import longer_result, provenance, read_result, result_path, write_result
 from maml_tf.experiments.run import run_directory_of, run_experiment
 from maml_tf.training.progress import announce
 
@@ -16,7 +16,7 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
     Args:
         spec: an ExperimentSpec.
         runs_folder, data_folder, command, weights_folder: see `run_experiment`; weights are kept of the paper profile.
-        results_folder: where the result file goes; a reduced result there with more iterations stays in its place.
+        results_folder: where the result file goes; a partial result there with more iterations stays in its place.
         restart: train anew, whatever lies in the runs folder.
         **training: resume, tensorboard (see `maml_tf.experiments.run.train`).
 
@@ -24,7 +24,7 @@ def measure(spec, *, runs_folder, data_folder, results_folder, command, weights_
         The Result.
     """
     measured = measured_folder(spec, runs_folder)
-    known = measured / ("" if spec.profile == "paper" else "reduced") / f"{spec.name}.json"
+    known = result_path(spec.name, spec.profile, measured)
     result = None if restart else _measured_by_this_code(known)
     if result is None:
         result = run_experiment(

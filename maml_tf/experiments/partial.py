@@ -10,7 +10,7 @@ from maml_tf.experiments.run import run_directory_of
 def evaluate_partial(spec, *, runs_folder, **measuring):
     """Tests the model that a spec's trainings in the runs folder would choose by now, and writes the result file.
 
-    A training that has not reached its end is measured under the profile "reduced", as a training of so many
+    A training that has not reached its end is measured under the profile "partial", as a training of so many
     iterations. It is only read: it can be going on meanwhile, and goes on later as if nothing had been asked.
 
     Args:
@@ -41,7 +41,7 @@ def evaluate_partial(spec, *, runs_folder, **measuring):
 
 
 def as_far_as(spec, reached, where):
-    """The spec of a training that stopped early: as it is, but of so many iterations, under the profile "reduced".
+    """The spec of a training that stopped early: as it is, but of so many iterations, under the profile "partial".
 
     Args:
         spec: an ExperimentSpec.
@@ -60,4 +60,4 @@ def as_far_as(spec, reached, where):
     iterations = next(iter(reached.values()))
     if iterations == spec.iterations:
         return spec
-    return dataclasses.replace(spec, profile="reduced", meta=dataclasses.replace(spec.meta, iterations=iterations))
+    return dataclasses.replace(spec, profile="partial", meta=dataclasses.replace(spec.meta, iterations=iterations))

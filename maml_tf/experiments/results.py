@@ -65,14 +65,14 @@ class Result:
 
 
 def write_result(result, results_folder):
-    """Writes `<results_folder>/<spec>.json`, for other profiles than `paper` below `reduced/`; returns the path.
+    """Writes a result file where `result_path` says; returns the path.
 
     A diverged mean is written as null, since JSON knows no infinity.
 
     Raises:
         UsageError: what stands in the result could not be read again.
     """
-    path = _path_of(result, results_folder)
+    path = result_path(result.spec, result.profile, results_folder)
     content = dataclasses.asdict(result)
     from_mapping(Result, json.loads(json.dumps(content)), path)
     with atomic_write(path) as file:
@@ -82,8 +82,8 @@ def write_result(result, results_folder):
 
 
 def longer_result(result, results_folder):
-    """The path of a reduced result of the same spec with more iterations, or None: no try may replace it."""
-    path = _path_of(result, results_folder)
+    """The path of a partial result of the same spec with more iterations, or None: no shorter run may replace it."""
+    path = result_path(result.spec, result.profile, results_folder)
     if result.profile == "paper" or not path.exists():
         return None
     try:
@@ -133,21 +133,21 @@ def read_result(path):
 
 
 def read_results(results_folder):
-    """All results of a folder, those of the `paper` profile first; {spec name: Result}, one for each spec.
+    """All results of a folder: {spec name: Result}, one for each spec.
 
-    Where a spec has both a paper result and a reduced one, the paper result stands.
+    A paper result comes before one of the half-way mark, and that one before any other partial result.
     """
     folder = pathlib.Path(results_folder)
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder of results")
     results = {}
-    for path in [*sorted(folder.glob("*.json")), *sorted(folder.glob("reduced/*.json"))]:
+    for path in (path for pattern in ("*", "half/*", "partial/*") for path in sorted(folder.glob(f"{pattern}.json"))):
         if path.name != "comparison.json":
             result = read_result(path)
-            if (result.profile == "paper") != (path.parent == folder):
+            if path != result_path(result.spec, result.profile, folder):
                 raise UsageError(
-                    f"{path}: profile: {result.profile!r} does not belong here; `paper` results stand in the folder "
-                    "itself, all others in reduced/"
+                    f"{path}: profile: {result.profile!r} does not belong here; results of the profile 'paper' are in "
+                    "the folder itself, those of 'half' in half/, all others in partial/"
                 )
             results.setdefault(result.spec, result)
     return results
@@ -158,9 +158,9 @@ def provenance():
     return {"git_commit": _git_commit(), "packages": _package_versions(), "hardware": _hardware()}
 
 
-def _path_of(result, results_folder):
-    folder = pathlib.Path(results_folder)
-    return (folder if result.profile == "paper" else folder / "reduced") / f"{result.spec}.json"
+def result_path(spec: str, profile: str, results_folder: str | pathlib.Path) -> pathlib.Path:
+    """Where a result file belongs: paper results in the folder itself, others in `half/` or `partial/` below it."""
+    return pathlib.Path(results_folder) / {"paper": "", "half": "half"}.get(profile, "partial") / f"{spec}.json"
 
 
 def _git_commit():

@@ -295,7 +295,7 @@ class ExperimentSpec:
 
     @property
     def iterations(self):
-        """Meta-iterations, or the number of multi-task regressors: what a reduced profile has fewer of."""
+        """Meta-iterations, or the number of multi-task regressors: what a shorter profile has fewer of."""
         if self.method == "random":  # nothing is trained
             return 0
         return self.meta.iterations if self.meta else self.multitask.regressors

@@ -25,7 +25,7 @@ def import_run(spec, *, snapshots_folder, seeds=None, runs_folder, data_folder, 
 
     Every snapshot is validated on the spec's fixed validation tasks; then the runs folder holds what a training here
     would have left there, and all else is the same. A training that stopped early is measured under the profile
-    "reduced", as a training of so many iterations.
+    "partial", as a training of so many iterations.
 
     Args:
         spec: an ExperimentSpec, under the profile that was exported.

@@ -49,12 +49,12 @@ def test_a_stopped_training_is_measured_as_one_of_so_many_iterations(tmp_path, m
     stop_after(2, spec, 1, stopped, monkeypatch)
     before = run_directory_of(spec, 1, stopped / "runs").state_file.read_bytes()
     so_far = evaluate_partial(spec, **measuring(stopped))
-    assert (so_far.profile, so_far.iterations_done, so_far.iterations_asked) == ("reduced", 2, 4)
+    assert (so_far.profile, so_far.iterations_done, so_far.iterations_asked) == ("partial", 2, 4)
     assert not so_far.counts
     assert so_far.settings["seed_1"]["trained_at"]
     shorter = measure(spec_of(iterations=2, profile="cpu"), **measuring(tmp_path / "shorter"))
     assert so_far.curves == shorter.curves
-    assert read_result(stopped / "results" / "reduced" / f"{NAME}.json").curves == so_far.curves
+    assert read_result(stopped / "results" / "partial" / f"{NAME}.json").curves == so_far.curves
     assert run_directory_of(spec, 1, stopped / "runs").state_file.read_bytes() == before
     # gone on, and asked again at its end, it is what an uninterrupted training gives
     whole = measure(spec, **measuring(tmp_path / "whole"))

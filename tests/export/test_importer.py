@@ -126,23 +126,23 @@ def test_snapshots_give_the_result_of_a_training_here(tmp_path):
         import_run(spec, snapshots_folder=snapshots, **measuring(tmp_path, "taken"))
 
 
-def test_a_training_that_stopped_early_counts_as_reduced(tmp_path):
+def test_a_training_that_stopped_early_counts_as_partial(tmp_path):
     spec = spec_of(seeds=(1,))
     snapshots = trained_elsewhere(spec, tmp_path, 4)
     result = import_run(spec, snapshots_folder=snapshots, **measuring(tmp_path, "there"))
-    assert (result.profile, result.iterations_done, result.iterations_asked) == ("reduced", 4, 6)
+    assert (result.profile, result.iterations_done, result.iterations_asked) == ("partial", 4, 6)
     assert not result.counts
     assert result.weights == {}
     shorter = measure(spec_of(seeds=(1,), iterations=4), **measuring(tmp_path, "here"))
     assert result.curves == shorter.curves
-    assert read_result(tmp_path / "there" / "results" / "reduced" / f"{NAME}.json").curves == result.curves
+    assert read_result(tmp_path / "there" / "results" / "partial" / f"{NAME}.json").curves == result.curves
 
 
-def test_a_longer_reduced_result_stays(tmp_path, capsys):
+def test_a_longer_partial_result_stays(tmp_path, capsys):
     options = measuring(tmp_path, "here")
     longer = dataclasses.replace(spec_of(seeds=(1,), iterations=4), profile="cpu")
     measure(longer, **options)
-    path = tmp_path / "here" / "results" / "reduced" / f"{NAME}.json"
+    path = tmp_path / "here" / "results" / "partial" / f"{NAME}.json"
     kept = path.read_bytes()
     shorter = dataclasses.replace(spec_of(seeds=(1,), iterations=2), profile="cpu")
     assert measure(shorter, **options).iterations_done == 2

@@ -375,7 +375,7 @@ def test_results_round_trip_with_divergence_and_are_checked(tmp_path):
     assert path == tmp_path / "sinusoid_maml.json"
     assert read_result(path) == original
     reduced = write_result(dataclasses.replace(original, profile="cpu"), tmp_path)
-    assert reduced == tmp_path / "reduced" / "sinusoid_maml.json"
+    assert reduced == tmp_path / "partial" / "sinusoid_maml.json"
     assert read_results(tmp_path)["sinusoid_maml"].profile == "paper"
     mapping = json.loads(path.read_text())
     for change, message in (
