@@ -1,9 +1,10 @@
 """Integrity of source files: recognising what lies in place of the data, safe reading, and left-over partial files."""
 
+import contextlib
 import fcntl
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -65,14 +66,12 @@ def read_npz(path: str | pathlib.Path, keys: Iterable[str]) -> dict[str, np.ndar
         raise file_error(path, error) from None
 
 
-def lock(folder: pathlib.Path) -> int:
-    """Reserves a folder for this process.
+@contextlib.contextmanager
+def lock(folder: pathlib.Path) -> Iterator[None]:
+    """Reserves a folder while the block runs. The system releases it too when the process is killed.
 
     Args:
         folder: created if it does not exist.
-
-    Returns:
-        The descriptor that holds the lock. The system releases it when the process ends, also when it is killed.
 
     Raises:
         UsageError: another process is writing to the folder.
@@ -80,11 +79,13 @@ def lock(folder: pathlib.Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{folder}: another process is preparing data there; wait until it has ended") from None
+        yield
+    finally:
         os.close(descriptor)
-        raise UsageError(f"{folder}: another process is preparing data there; wait until it has ended") from None
-    return descriptor
 
 
 def remove_partial_files(folder: pathlib.Path) -> None:

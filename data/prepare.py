@@ -44,16 +44,16 @@ def main() -> None:
     for folder in (arguments.prepared, arguments.downloads):
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder}: this is a file, a folder is needed")
-    integrity.lock(arguments.prepared)
-    for folder in (arguments.prepared, arguments.downloads):
-        integrity.remove_partial_files(folder)
-    if "omniglot" in (arguments.data_sets or DATA_SETS):
-        prepare_omniglot(arguments)
-    if "mini-imagenet" in (arguments.data_sets or DATA_SETS):
-        required = "mini-imagenet" in arguments.data_sets or own_source is not None
-        prepare_mini_imagenet(arguments, required)
-    if AUTHORS_CHECKPOINT in arguments.data_sets:
-        authors_checkpoint.fetch(arguments.downloads)
+    with integrity.lock(arguments.prepared):
+        for folder in (arguments.prepared, arguments.downloads):
+            integrity.remove_partial_files(folder)
+        if "omniglot" in (arguments.data_sets or DATA_SETS):
+            prepare_omniglot(arguments)
+        if "mini-imagenet" in (arguments.data_sets or DATA_SETS):
+            required = "mini-imagenet" in arguments.data_sets or own_source is not None
+            prepare_mini_imagenet(arguments, required)
+        if AUTHORS_CHECKPOINT in arguments.data_sets:
+            authors_checkpoint.fetch(arguments.downloads)
 
 
 def parse_arguments() -> argparse.Namespace:

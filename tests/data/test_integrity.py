@@ -36,15 +36,27 @@ def test_arrays_are_read_in_the_order_of_the_keys_and_never_unpickled(tmp_path):
 
 def test_one_process_at_a_time_writes_to_a_folder(tmp_path):
     folder = tmp_path / "prepared"
-    program = f"import integrity, pathlib; integrity.lock(pathlib.Path({str(folder)!r})); print('locked'); input()"
-    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {program}"]
+    program = f"""
+import pathlib, sys
+sys.path[:0] = {sys.path!r}
+import integrity
+with integrity.lock(pathlib.Path({str(folder)!r})):
+    print("locked", flush=True)
+    input()
+"""
+    command = [sys.executable, "-c", program]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "locked\n"
-        with pytest.raises(UsageError, match="prepared: another process is preparing data there"):
-            integrity.lock(folder)
+        with (
+            pytest.raises(UsageError, match="prepared: another process is preparing data there"),
+            integrity.lock(folder),
+        ):
+            pass
         other.kill()
         other.wait()
-    integrity.lock(folder)
+    for _ in range(2):
+        with integrity.lock(folder):
+            assert folder.is_dir()
 
 
 def test_partial_files_are_those_of_atomic_write(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The command `python data/prepare.py`: its arguments, its messages and its exit codes."""
 
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -10,16 +11,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def prepare(tmp_path):
+def prepare(tmp_path, monkeypatch, capsys):
     """prepare(*arguments) -> (exit code, output) of the command, with its folders below tmp_path."""
 
     def run(*arguments):
         folders = ("--prepared", tmp_path / "prepared", "--downloads", tmp_path / "downloads")
-        command = [sys.executable, "data/prepare.py", *map(str, (*arguments, *folders))]
-        finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert "Traceback" not in finished.stderr
+        monkeypatch.setattr(sys, "argv", ["prepare.py", *map(str, (*arguments, *folders))])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "data" / "prepare.py"), run_name="__main__")
+        output = "".join(capsys.readouterr())
+        assert "Traceback" not in output
         assert not [path for path in tmp_path.rglob("*") if path.suffix in (".npy", ".json", ".part")]
-        return finished.returncode, finished.stdout + finished.stderr
+        return end.value.code, output
 
     return run
 
@@ -70,3 +73,8 @@ def test_a_file_in_place_of_a_folder_is_named(prepare, tmp_path):
     (tmp_path / "prepared").write_text("")
     code, output = prepare()
     assert (code, "prepared: this is a file, a folder is needed" in output) == (2, True), output
+
+
+def test_the_command_runs_by_itself():
+    done = subprocess.run([sys.executable, "data/prepare.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, "--mirror FOLDER" in done.stdout) == (0, True), done.stderr
