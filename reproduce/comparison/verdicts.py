@@ -21,7 +21,8 @@ GAP_CLOSED = re.compile(r"(?P<task>.+)_gap_closed_step(?P<step>\d+)")
 class KnownFailure:
     """A miss that was looked into and could not be mended (reproduce/known_failures.yaml).
 
-    `rounding_decides`: another processor's or compiler's rounding can make it hold, and that does not fail the gate.
+    `group`: the kind of cause, by which docs/known_failures.md is ordered. `rounding_decides`: another processor's or
+    compiler's rounding can make it hold, and that does not fail the gate.
     """
 
     id: str
@@ -29,6 +30,7 @@ class KnownFailure:
     tried: str
     since: str
     rounding_decides: bool = False
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
