@@ -96,9 +96,11 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
         elsewhere |= {saved.origin["trained_on"]: None} if saved.origin else {}
         announce(f"{spec.name} ({spec.profile}, seed {seed}): testing")
         started = time.monotonic()
-        seed_scores, seed_settings = experiment.test(saved)
-        # A training counts with the time it took when it was run, which may have been in several parts.
+        kept = {"run_folder": run_directory_of(spec, seed, runs_folder).path} if spec.method == "supervised" else {}
+        seed_scores, seed_settings = experiment.test(saved, **kept)
+        # Training and test count with the time they took when they ran, which may have been in several processes.
         wall_seconds += saved.seconds + saved.validation_seconds + time.monotonic() - started
+        wall_seconds += experiment.test_seconds_elsewhere if kept else 0.0
         seed_settings |= {"training_seconds": round(saved.seconds, 1)}
         seed_settings |= {"validation_seconds": round(saved.validation_seconds, 1)} | saved.origin
         data = {key: str(value) for key, value in experiment.data.items()}

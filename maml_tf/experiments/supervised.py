@@ -1,5 +1,6 @@
 """Table 1's rows "fine-tuning" and "nearest neighbour" on mini-ImageNet: one supervised network, used in two ways."""
 
+import dataclasses
 import itertools
 
 import keras
@@ -14,6 +15,7 @@ from maml_tf.baselines.supervised import (
     population_statistics,
 )
 from maml_tf.experiments.few_shot import dtype_policy, load_classes
+from maml_tf.experiments.resumable_test import ResumableTest, code_digest, params_digest
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_cross_entropy
 from maml_tf.meta.task_execution import task_execution_for
@@ -79,8 +81,13 @@ class SupervisedExperiment:
         """Nearest-neighbour accuracy in percent by cosine on the validation tasks, K = the first tested."""
         return self._nearest(params, self._statistics(params), "validation", self.spec.evaluation.shots[0])[:, 0].mean()
 
-    def test(self, saved):
+    def test(self, saved, run_folder=None):
         """Tests both uses of the chosen network, each with its own choices made on the validation tasks.
+
+        Args:
+            saved: what the training reached.
+            run_folder: the folder of the training; accuracies are kept below it as they are computed, so that a test
+                that was killed goes on, and several processes can share one test.
 
         Returns:
             (scores, settings): accuracies in percent by curve: `<K>_shot_nearest_neighbour` and
@@ -88,30 +95,64 @@ class SupervisedExperiment:
             `..._by_update` [tasks, steps + 1] what they were chosen from.
         """
         params, spec = saved.chosen_params, self.spec
+        shots, grid = spec.evaluation.shots, tuple(itertools.product(spec.inner.step_grid, spec.inner.decay_grid))
         statistics = self._statistics(params)
+        test = ResumableTest(
+            None if run_folder is None else run_folder / "test_parts",
+            self._depends_on(params),
+            label=f"{spec.name} ({spec.profile}): testing",
+            total=len(shots) * (3 + len(grid)),
+        )
+
+        def nearest(split, K):
+            return lambda: self._nearest(params, statistics, split, K)
+
+        def tuned(split, K, setting):
+            return lambda: self._tuned(params, statistics, *setting, split, K)
+
+        parts = {}
+        for K in shots:
+            parts |= {_part(split, K): nearest(split, K) for split in ("validation", "test")}
+            parts |= {_part("validation", K, setting): tuned("validation", K, setting) for setting in grid}
+        parts = test.compute(parts)
+
+        chosen = {}
+        for K in shots:
+            by_setting = {setting: parts[_part("validation", K, setting)].mean(axis=0) for setting in grid}
+            setting = max(grid, key=lambda setting: by_setting[setting].max())
+            chosen[K] = (setting, int(by_setting[setting].argmax()))
+        parts |= test.compute({_part("test", K, chosen[K][0]): tuned("test", K, chosen[K][0]) for K in shots})
+
         scores, settings = {}, {"best_iteration": saved.best_iteration, "best_validation_accuracy": saved.best_score}
-        for K in spec.evaluation.shots:
-            validated, tested = (self._nearest(params, statistics, split, K) for split in ("validation", "test"))
-            best = int(validated.mean(axis=0).argmax())
+        for K in shots:
+            tested = parts[_part("test", K)]
+            best = int(parts[_part("validation", K)].mean(axis=0).argmax())
             scores[f"{K}_shot_nearest_neighbour"] = tested[:, best : best + 1]
             scores[f"{K}_shot_cosine"], scores[f"{K}_shot_euclidean"] = tested[:, :1], tested[:, 1:]
-
-            grid = {
-                (step_size, decay): self._tuned(params, statistics, step_size, decay, "validation", K)
-                for step_size, decay in itertools.product(spec.inner.step_grid, spec.inner.decay_grid)
-            }
-            chosen = max(grid, key=lambda setting: grid[setting].mean(axis=0).max())
-            updates = int(grid[chosen].mean(axis=0).argmax())
-            tested = self._tuned(params, statistics, *chosen, "test", K)
+            setting, updates = chosen[K]
+            tested = parts[_part("test", K, setting)]
             scores[f"{K}_shot_fine_tuning"] = tested[:, updates : updates + 1]
             scores[f"{K}_shot_fine_tuning_by_update"] = tested
             settings |= {
                 f"{K}_shot_distance": ("cosine", "euclidean")[best],
-                f"{K}_shot_step_size": chosen[0],
-                f"{K}_shot_decay": chosen[1],
+                f"{K}_shot_step_size": setting[0],
+                f"{K}_shot_decay": setting[1],
                 f"{K}_shot_updates": updates,
             }
+        self.test_seconds_elsewhere = test.seconds_elsewhere
         return scores, settings
+
+    def _depends_on(self, params):
+        """What the accuracies depend on apart from split, K and setting."""
+        spec = self.spec
+        return {
+            "weights": params_digest(params),
+            "data": {split: classes.source for split, classes in self.classes.items()},
+            "sections": [dataclasses.asdict(s) for s in (spec.tasks, spec.model, spec.validation, spec.evaluation)],
+            "block": spec.block(spec.evaluation.tasks),
+            "code": code_digest("baselines", "meta", "models", "ops", "tasks", "experiments/supervised.py"),
+            "tensorflow": tf.__version__,
+        }
 
     def _episodes(self, split, shots):
         return Episodes(self.classes[split].images, self.spec.tasks.ways, shots, self.spec.tasks.test_queries)
@@ -131,6 +172,12 @@ class SupervisedExperiment:
         if split == "validation":
             return self.validation_tasks[shots], random.VALIDATION_TASKS, self.spec.validation.tasks
         return self.test_tasks[shots], random.TEST_TASKS, self.spec.evaluation.tasks
+
+
+def _part(split, shots, setting=None):
+    """The name of a part of the test: nearest neighbour, or fine-tuning with a setting (step size, decay)."""
+    use = "nearest_neighbour" if setting is None else f"fine_tuning_step_{setting[0]}_decay_{setting[1]}"
+    return f"{split}_{shots}_shot_{use}"
 
 
 def _for_blocks(function, block_of):
