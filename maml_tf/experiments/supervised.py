@@ -66,7 +66,7 @@ class SupervisedExperiment:
 
         def nearest(params, statistics, *task):
             def features(x):
-                with given_statistics(statistics):
+                with given_statistics(statistics, predict_only=True):
                     return functional_call(self.model, params, x, method="features")
 
             return nearest_neighbour_accuracies(features, *task)

@@ -13,6 +13,7 @@ FEW = 1000
 
 _recorded = contextvars.ContextVar("recorded statistics", default=None)
 _given = contextvars.ContextVar("given statistics", default=None)
+_predicts_only = contextvars.ContextVar("predicts only", default=False)
 
 
 @contextlib.contextmanager
@@ -35,16 +36,27 @@ def averaged_statistics(statistics):
 
 
 @contextlib.contextmanager
-def given_statistics(statistics):
+def given_statistics(statistics, predict_only=False):
     """Inside, every BatchNorm uses these statistics, as `recorded_statistics` gives them, in place of its batch's own.
 
     The paper's method never does so; its ablations and the supervised baselines of Table 1 do.
+
+    Args:
+        statistics: {layer name: (mean, variance)}.
+        predict_only: no gradient is taken inside. A max-pool after the norm is then computed before it, on the same
+            values in a quarter of the numbers: the outputs have the same bits, the gradients would not.
     """
-    token = _given.set(statistics)
+    token, predicts_token = _given.set(statistics), _predicts_only.set(predict_only)
     try:
         yield
     finally:
         _given.reset(token)
+        _predicts_only.reset(predicts_token)
+
+
+def predicts_with_given_statistics():
+    """Whether the statistics are given and no gradient is taken."""
+    return _given.get() is not None and _predicts_only.get()
 
 
 class BatchNorm(keras.layers.Layer):

@@ -2,7 +2,14 @@
 
 import tensorflow as tf
 
-from maml_tf.models.batch_norm import EPSILON, BatchNorm, channel_size, channel_sums, statistics_of
+from maml_tf.models.batch_norm import (
+    EPSILON,
+    BatchNorm,
+    channel_size,
+    channel_sums,
+    predicts_with_given_statistics,
+    statistics_of,
+)
 
 
 class BatchNormMaxPool(BatchNorm):
@@ -12,6 +19,10 @@ class BatchNormMaxPool(BatchNorm):
         """As BatchNorm's, pooled: [..., height, width, channels] -> [..., height // 2, width // 2, channels]."""
         if self.by_kernels(x):
             return fused_norm_and_pool(x, self.offset(shift))
+        if predicts_with_given_statistics():
+            # Adding a constant and multiplying by a positive one, each rounded, never swap two numbers: the maximum
+            # of the normalised numbers is the normalised maximum, to the bit.
+            return super().call(max_pool(x), shift)
         return max_pool(super().call(x, shift))
 
 

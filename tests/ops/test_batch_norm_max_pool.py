@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from reference.norm_derivatives import derivatives
 
+from maml_tf.models.batch_norm import given_statistics
 from maml_tf.ops.batch_norm_max_pool import BatchNormMaxPool, max_pool
 
 
@@ -115,3 +116,24 @@ def test_of_equal_neighbours_the_first_takes_the_gradient_with_and_without_a_tas
             tape.watch(x)
             y = max_pool(x)
         np.testing.assert_array_equal(tf.reshape(tape.gradient(y, x), [-1]), [1, 0, 0, 0])
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_predicting_with_given_statistics_pools_first_and_gives_the_same_bits(graph):
+    rng = np.random.default_rng(5)
+    x = tf.constant(rng.normal(0.0, 3.0, (12, 9, 10, 16)), tf.float32)
+    shift = tf.constant(rng.normal(size=16), tf.float32)
+    mean, variance = (tf.constant(rng.uniform(0.01, 2.0, (1, 1, 1, 16)), tf.float32) for _ in range(2))
+    layer = BatchNormMaxPool(name="norm")
+    layer.build((None, 9, 10, 16))
+    layer.beta.assign(rng.normal(size=16))
+
+    def outputs(x, shift):
+        pair = []
+        for predict_only in (False, True):
+            with given_statistics({"norm": (mean, variance)}, predict_only):
+                pair.append(layer(x, shift))
+        return pair
+
+    plain, pooled_first = (tf.function(outputs, autograph=False) if graph else outputs)(x, shift)
+    np.testing.assert_array_equal(pooled_first, plain)
