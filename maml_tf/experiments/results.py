@@ -14,6 +14,7 @@ from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import from_mapping
 from maml_tf.runtime import available_cores
 
+MEASURED = ("targets", "curves", "history")
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "mujoco", "gymnasium")
 
 
@@ -57,6 +58,8 @@ class Result:
     wall_seconds: float
     command: str
     weights: dict[str, str]
+    # How each seed's training went, under "seed_<n>": "losses" and "validations", each of rows (iteration, value).
+    history: dict[str, dict[str, tuple[tuple[float, ...], ...]]] | None = None
 
     @property
     def counts(self):
@@ -102,7 +105,7 @@ def read_result(path):
     except ValueError as error:
         raise UsageError(f"{path}: not valid JSON: {error}") from None
     if isinstance(mapping, dict):  # only measured values can have diverged
-        mapping |= {key: _infinite(mapping[key]) for key in ("targets", "curves") if key in mapping}
+        mapping |= {key: _infinite(mapping[key]) for key in MEASURED if mapping.get(key) is not None}
     result = from_mapping(Result, mapping, path)
     if result.spec != path.stem:
         raise UsageError(f"{path}: spec: {result.spec!r} is not allowed; the file's name says {path.stem!r}")

@@ -89,7 +89,7 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
     if not spec.seeds:
         raise UsageError(f"{spec.name}: seeds: at least one is needed")
     scores, settings, weights, wall_seconds, iterations, data = {}, {}, {}, 0.0, [], {}
-    elsewhere = {}
+    elsewhere, history = {}, {}
     for seed in spec.seeds:
         experiment, saved = train(spec, seed, runs_folder=runs_folder, data_folder=data_folder, **training_options)
         iterations.append(saved.iteration)
@@ -109,6 +109,11 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
         if saved.trained_at:  # the result's own `git_commit` is that of the code that tested
             seed_settings["trained_at"] = ", ".join(saved.trained_at)
         settings[f"seed_{seed}"] = seed_settings
+        if saved.losses:
+            curves = {"losses": saved.losses, "validations": saved.validations}
+            history[f"seed_{seed}"] = {
+                name: tuple(tuple(map(float, row)) for row in rows) for name, rows in curves.items()
+            }
         if weights_folder is not None:
             path = pathlib.Path(weights_folder) / spec.name / f"seed_{seed}.npz"
             write_weights(path, experiment.model, saved.chosen_params)
@@ -134,6 +139,7 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
         wall_seconds=round(wall_seconds, 1),
         command=command,
         weights=weights,
+        history=history or None,
         **measured_by,
     )
 

@@ -62,6 +62,10 @@ def test_a_stopped_training_is_measured_as_one_of_so_many_iterations(tmp_path, m
     finished = evaluate_partial(spec, **measuring(stopped))
     assert (finished.profile, finished.iterations_done) == ("paper", 4)
     assert finished.curves == whole.curves
+    assert [iteration for iteration, _ in whole.history["seed_1"]["losses"]] == [1, 2, 3, 4]
+    assert finished.history == whole.history
+    assert so_far.history["seed_1"]["losses"] == whole.history["seed_1"]["losses"][:2]
+    assert read_result(tmp_path / "whole" / "results" / f"{NAME}.json").history == finished.history
     last = [result.curves["return_last_model"].mean for result in (so_far, finished)]
     assert not np.array_equal(*last)
 
