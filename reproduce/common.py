@@ -2,18 +2,13 @@
 
 import argparse
 import os
-import pathlib
 import time
 
 from maml_tf.cli import add_training_options, command_line, measure_from, spec_from
+from reproduce.paths import HERE, PUBLISHED, ROOT, SPECS  # noqa: F401
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent
-SPECS = HERE / "specs"
-RESULTS = HERE / "results"
-FIGURES = RESULTS / "figures"
-CHECKPOINTS = HERE / "checkpoints"
+RESULTS, FIGURES, CHECKPOINTS = PUBLISHED.results, PUBLISHED.figures, PUBLISHED.checkpoints
 
 
 def parse_arguments(description):

@@ -1,52 +1,53 @@
-"""Compares everything measured with the paper: `make compare`. Exit code 0 within tolerance, 1 outside."""
+"""Compares the published results, and those of your own runs, with the paper. `make compare`.
+
+Prints the paper's number, the published one and yours, and judges yours first. Writes comparison.md and
+comparison.json below the folder of runs. Exit codes: 0 everything within its tolerance or a known failure, 1 not,
+2 wrong usage or a damaged file.
+"""
 
 import argparse
 import json
 import pathlib
 import sys
+from collections.abc import Sequence
 
 from maml_tf._io import atomic_write
 from maml_tf.cli import exit_codes
 from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, UsageError
-from maml_tf.experiments.results import read_results
-from reproduce.common import HERE, RESULTS, ROOT
-from reproduce.comparison.readme_table import readme_table
-from reproduce.comparison.tables import as_json, markdown_table, summary, text_table
+from reproduce import paths
+from reproduce.comparison import load_comparison
+from reproduce.comparison.gate import Judged, gate, read_expected
+from reproduce.comparison.tables import as_json, judged_share, markdown_table, summary, text_table, verdict_words
 from reproduce.comparison.targets import read_targets
-from reproduce.comparison.verdicts import CITATION, NOT_RUN, REDUCED, Comparison, compare, read_known_failures
-
-README_START, README_END = "<!-- comparison:start -->", "<!-- comparison:end -->"
+from reproduce.comparison.verdicts import CITATION, NOT_RUN, PARTIAL, Comparison
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--only", nargs="+", metavar="ID", help="targets and claims of this id or beginning so; they must have been run"
+        "--only",
+        nargs="+",
+        metavar="ID",
+        help="targets and claims whose id is or begins with this; they must be judged",
     )
-    parser.add_argument("--results", type=pathlib.Path, default=RESULTS)
-    parser.add_argument("--targets", type=pathlib.Path, default=HERE / "targets.yaml")
-    parser.add_argument("--known-failures", type=pathlib.Path, default=HERE / "known_failures.yaml")
-    parser.add_argument("--update-readme", action="store_true", help="rewrite the table in README.md")
+    parser.add_argument("--published", type=pathlib.Path, metavar="FOLDER", default=paths.PUBLISHED.results)
+    parser.add_argument("--runs", type=pathlib.Path, default=paths.RUNS, help="where your own results are")
+    parser.add_argument("--targets", type=pathlib.Path, default=paths.TARGETS)
+    parser.add_argument("--known-failures", type=pathlib.Path, default=paths.KNOWN_FAILURES)
+    parser.add_argument("--gate", type=pathlib.Path, default=paths.GATE, help="the least numbers that must be judged")
     arguments = parser.parse_args()
-    targets = read_targets(arguments.targets)
-    known_failures = read_known_failures(arguments.known_failures, targets)
-    comparison = compare(targets, read_results(arguments.results), known_failures)
+    published = paths.Store(arguments.published, arguments.published, arguments.published, arguments.published)
+    yours = paths.own_store(arguments.runs)
+    comparison = load_comparison(published, yours, targets=arguments.targets, known_failures=arguments.known_failures)
     if arguments.only:
         return print_and_judge(selected(comparison, arguments.only), must_be_run=True)
-    with atomic_write(arguments.results / "comparison.md") as file:
-        file.write(markdown_table(comparison))
-    with atomic_write(arguments.results / "comparison.json") as file:
-        json.dump(as_json(comparison), file, indent=1)
-        file.write("\n")
-    if arguments.update_readme:
-        update_readme(comparison)
-    return print_and_judge(comparison)
+    write_comparison(comparison, yours.comparison)
+    return print_and_judge(comparison, expected=read_expected(arguments.gate))
 
 
-def compare_only(prefixes):
+def compare_only(prefixes: Sequence[str], runs: pathlib.Path = paths.RUNS) -> int:
     """Prints the comparison of some targets and claims after a training; returns the exit code."""
-    targets = read_targets(HERE / "targets.yaml")
-    comparison = compare(targets, read_results(RESULTS), read_known_failures(HERE / "known_failures.yaml", targets))
+    comparison = load_comparison(yours=paths.own_store(runs))
     return print_and_judge(selected(comparison, prefixes))
 
 
@@ -54,7 +55,7 @@ def paper_points(experiment, panels):
     """The paper's known points for a figure with a panel for each K: (K, method, gradient steps, value)."""
     return [
         (target.setting["shots"], target.method, target.grad_step, target.paper_mean)
-        for target in read_targets(HERE / "targets.yaml").entries
+        for target in read_targets(paths.TARGETS).entries
         if target.experiment == experiment
         and target.method in ("maml", "pretrained", "oracle")
         and target.setting.get("shots") in panels
@@ -62,57 +63,57 @@ def paper_points(experiment, panels):
     ]
 
 
-def selected(comparison, prefixes):
+def write_comparison(comparison: Comparison, folder: pathlib.Path) -> None:
+    """Writes comparison.md and comparison.json into a folder."""
+    with atomic_write(folder / "comparison.md") as file:
+        file.write(markdown_table(comparison))
+    with atomic_write(folder / "comparison.json") as file:
+        json.dump(as_json(comparison), file, indent=1)
+        file.write("\n")
+
+
+def selected(comparison: Comparison, prefixes: Sequence[str]) -> Comparison:
     """The rows whose id is or begins with one of `prefixes`; UsageError when a prefix fits none.
 
-    A whole id selects its own row only: `..._step1` is not `..._step10`.
+    A whole id selects its own row only: `..._step1` does not select `..._step10`.
     """
-    ids = [row.target.id for row in (*comparison.rows, *comparison.claims)]
+    ids = [row.target.id for row in comparison.all_rows]
     chosen = set()
     for prefix in prefixes:
         fitting = [prefix] if prefix in ids else [id_ for id_ in ids if id_.startswith(prefix)]
         if not fitting:
-            raise UsageError(f"--only {prefix}: no id of targets.yaml begins so")
+            raise UsageError(f"--only {prefix}: no id of targets.yaml begins with it")
         chosen.update(fitting)
-    rows, claims = (
-        tuple(row for row in group if row.target.id in chosen) for group in (comparison.rows, comparison.claims)
-    )
-    return Comparison(rows, claims)
+    return comparison.restricted_to(chosen)
 
 
-def print_and_judge(comparison, must_be_run=False):
-    """Prints table, misses and counts; returns the gate's exit code."""
+def print_and_judge(comparison: Comparison, *, must_be_run: bool = False, expected: Judged | None = None) -> int:
+    """Prints the table, the known failures and the counts; returns the gate's exit code.
+
+    Args:
+        comparison: everything, or some of its rows.
+        must_be_run: a gated target or a claim without a verdict fails too.
+        expected: see `reproduce.comparison.gate.gate`.
+    """
     print(text_table(comparison, skip=() if must_be_run else (NOT_RUN, CITATION)))
     print()
-    for row in (*comparison.rows, *comparison.claims):
+    for row in comparison.all_rows:
         if row.explained:
-            kind = "HOLDS HERE, ROUNDING DECIDES" if row.lucky else "MISS"
-            print(f"{kind} (known since {row.known_failure.since}): {row.target.id}: {row.known_failure.cause}")
-    code, messages = comparison.gate()
+            since = f"known since {row.known_failure.since}"
+            print(f"{verdict_words(row)}, {since}: {row.target.id}: {row.known_failure.cause}")
+    code, messages = gate(comparison, expected)
     if must_be_run:
-        for row in (*comparison.rows, *comparison.claims):
-            if row.verdict in (NOT_RUN, REDUCED) and getattr(row.target, "gated", True):
-                messages.append(
-                    f"{row.target.id}: there is no paper-scale result to judge ({row.detail or row.verdict})"
-                )
+        for row in comparison.all_rows:
+            if row.verdict in (NOT_RUN, PARTIAL) and getattr(row.target, "gated", True):
+                why = row.detail or row.verdict
+                messages.append(f"{row.target.id}: there is no paper-scale result to judge ({why})")
                 code = EXIT_OUTSIDE_TOLERANCE
     for message in messages:
         print(f"FAIL: {message}")
     print(summary(comparison))
+    if expected is not None:
+        print(judged_share(comparison))
     return code
-
-
-def update_readme(comparison):
-    """Puts the table of everything that was run between the markers in README.md."""
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    if text.count(README_START) != 1 or text.count(README_END) != 1:
-        raise UsageError(f"{path}: the markers {README_START} and {README_END} must stand in it once each")
-    before, rest = text.split(README_START)
-    after = rest.split(README_END)[1]
-    table = readme_table(comparison, skip=(NOT_RUN, CITATION))
-    with atomic_write(path) as file:
-        file.write(f"{before}{README_START}\n{table}{README_END}{after}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Trains the cells that are named, or all, and prints them. `--table` trains nothi
 import sys
 
 from maml_tf.cli import exit_codes, print_curves
-from reproduce.common import HERE, RESULTS, measure, parse_arguments, spec_of
+from reproduce.common import measure, parse_arguments, spec_of
 
 CELLS = [
     *(f"omniglot_5way_{shots}shot_{network}" for network in ("nonconv", "conv") for shots in (1, 5)),
@@ -19,17 +19,12 @@ CLAIMS = {"Table 1": ("first_order_close", "first_order_speed"), "Table 3": ("co
 
 def print_table(where):
     """Prints everything of one of the paper's tables: its own numbers, those it cites, and ours."""
-    from maml_tf.experiments.results import read_results
-    from reproduce.compare import read_known_failures
+    from reproduce.comparison import load_comparison
     from reproduce.comparison.tables import full_table
-    from reproduce.comparison.targets import read_targets
-    from reproduce.comparison.verdicts import Comparison, compare
 
-    targets = read_targets(HERE / "targets.yaml")
-    everything = compare(targets, read_results(RESULTS), read_known_failures(HERE / "known_failures.yaml", targets))
-    rows = tuple(row for row in everything.rows if row.target.where == where)
-    claims = tuple(row for row in everything.claims if row.target.id in CLAIMS[where])
-    print(full_table(Comparison(rows, claims)))
+    comparison = load_comparison()
+    ids = {row.target.id for row in comparison.rows if row.target.where == where}
+    print(full_table(comparison.restricted_to(ids | set(CLAIMS[where]))))
 
 
 def train_and_compare(cells, arguments):

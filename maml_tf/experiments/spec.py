@@ -12,8 +12,7 @@ import pathlib
 import types
 import typing
 
-import yaml
-
+from maml_tf._yaml import read_yaml
 from maml_tf.errors import UsageError
 
 PROFILES = ("paper", "cpu", "smoke")
@@ -351,13 +350,7 @@ def read_spec(path, profile="paper"):
 
 def read_yaml_mapping(path):
     """The mapping in a YAML file, or a UsageError that names the file and the place in it."""
-    path = pathlib.Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid YAML: {error}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise UsageError(f"{path}: a mapping of keys is expected at the top level")
     return content

@@ -1,9 +1,12 @@
-"""The paper's statements that are no single number, each judged by a small function of what was measured."""
+"""The paper's statements that are not single numbers. A small function judges each from what was measured."""
 
 import itertools
 import math
+from collections.abc import Callable, Mapping
 
 from maml_tf.errors import UsageError
+from maml_tf.experiments.results import Result
+from reproduce.comparison.measurements import Measurement
 
 
 class NotRunError(LookupError):
@@ -14,40 +17,47 @@ class Evidence:
     """What was measured at paper scale: values by target id, curves by spec and name.
 
     Args:
-        measured: {target id: (TargetValue, Result)}, of results that count.
+        measured: {target id: Measurement}, of results that count.
         results: {spec name: Result}.
+
+    Attributes:
+        consulted: the Results that were asked for something.
     """
 
-    def __init__(self, measured, results):
-        self.measured = measured
-        self.results = results
+    def __init__(self, measured: Mapping[str, Measurement], results: Mapping[str, Result]):
+        self._measured = measured
+        self._results = results
+        self.consulted: list[Result] = []
 
-    def value(self, target_id):
+    def value(self, target_id: str) -> float:
         """The measured mean of a target."""
-        return self._measured(target_id)[0].mean
-
-    def settings(self, spec):
-        """What a result notes beside its values: {name: {key: value}}."""
-        result = self.results.get(spec)
-        if result is None or not result.counts:
-            raise NotRunError(spec)
-        return result.settings
-
-    def _measured(self, target_id):
-        if target_id not in self.measured:
+        if target_id not in self._measured:
             raise NotRunError(target_id)
-        return self.measured[target_id]
+        measurement = self._measured[target_id]
+        self.consulted.append(measurement.result)
+        return measurement.value.mean
 
-    def curve(self, spec, name):
-        """The mean after 0, 1, ... gradient steps of a result's curve."""
-        result = self.results.get(spec)
-        if result is None or not result.counts or name not in result.curves:
+    def settings(self, spec: str) -> dict[str, dict[str, int | float | str]]:
+        """The `settings` of a result: {name: {key: value}}."""
+        return self._result(spec, spec).settings
+
+    def curve(self, spec: str, name: str) -> tuple[float, ...]:
+        """The mean of a result's curve after 0, 1, ... gradient steps."""
+        result = self._result(spec, f"{spec} {name}")
+        if name not in result.curves:
             raise NotRunError(f"{spec} {name}")
         return result.curves[name].mean
 
+    def _result(self, spec, what):
+        result = self._results.get(spec)
+        if result is None or not result.counts:
+            raise NotRunError(what)
+        self.consulted.append(result)
+        return result
 
-def judge(claim_id, evidence):
-    """Whether a claim holds (None: something was not run, or it is for the reader only), and an explanation."""
+
+def judge(claim_id: str, evidence: Evidence) -> tuple[bool | None, str]:
+    """Whether a claim holds (None: something was not run, or it is only for information), and an explanation."""
     if claim_id not in CLAIMS:
         raise UsageError(f"claim {claim_id!r}: there is no rule to judge it; there are rules for {', '.join(CLAIMS)}")
     try:
@@ -61,7 +71,7 @@ def _decreasing(values):
 
 
 def _smallest_gap(lower, upper):
-    """How far `lower` stays below `upper` at the least; a diverged value is below nothing, not even another one."""
+    """The smallest distance by which `lower` is below `upper`. A diverged value is not below anything."""
     return min(b - a if math.isfinite(a) else -math.inf for a, b in zip(lower, upper, strict=True))
 
 
@@ -145,15 +155,15 @@ LOCOMOTION = (
 )
 
 
-def _as_far_as_run(part, cases):
-    """Judges a claim of many parts by those that were run: one of them that is broken breaks it, whatever is missing.
+def _judge_parts(part, cases):
+    """Judges a claim of many parts. One broken part breaks the claim, even if other parts were not run.
 
     Args:
-        part: function -> (whether it holds, what was measured).
+        part: function -> (whether the part holds, what was measured).
         cases: {name of a part: the function's arguments}.
 
     Returns:
-        As `judge`; it is "not run" where a part is missing and none is broken.
+        As `judge`; None if no part is broken and some were not run.
     """
     found, missing = {True: [], False: []}, []
     for name, arguments in cases.items():
@@ -178,7 +188,7 @@ def _order_locomotion(evidence):
         measured = f"MAML {maml:.3g}, pretrained {pretrained:.3g}, random {random:.3g}, oracle {oracle:.3g}"
         return maml > pretrained and maml > random and oracle >= maml, measured
 
-    return _as_far_as_run(part, _after_each_step(LOCOMOTION))
+    return _judge_parts(part, _after_each_step(LOCOMOTION))
 
 
 def _pretrain_worse_than_random(evidence):
@@ -186,7 +196,7 @@ def _pretrain_worse_than_random(evidence):
         pretrained, random = (evidence.value(f"{task}_{arm}_step{step}") for arm in ("pretrained", "random"))
         return pretrained < random, f"pretrained {pretrained:.3g}, random {random:.3g}"
 
-    return _as_far_as_run(part, _after_each_step(("rl_half_cheetah_forward_backward", "rl_ant_forward_backward")))
+    return _judge_parts(part, _after_each_step(("rl_half_cheetah_forward_backward", "rl_ant_forward_backward")))
 
 
 def _after_each_step(tasks):
@@ -206,7 +216,7 @@ def _random_below(task, bound):
 
 
 def _context_below_maml(evidence):
-    """That the two are comparable on 2D navigation is left to Table 4's own tolerances."""
+    """The claim's second half, that the two are comparable on 2D navigation, is judged by Table 4's tolerances."""
 
     def part(context, maml):
         below, above = evidence.value(context), evidence.value(maml)
@@ -221,15 +231,15 @@ def _context_below_maml(evidence):
     }
     for name, (task, step) in _after_each_step(("rl_half_cheetah_forward_backward",)).items():
         pairs[name] = (f"{task}_context_vector_step{step}", f"{task}_maml_step{step}")
-    return _as_far_as_run(part, pairs)
+    return _judge_parts(part, pairs)
 
 
 def _first_order_speed(evidence):
     saved = ", ".join(f"{cell} {noted['saved']:.0%}" for cell, noted in evidence.settings("first_order_gain").items())
-    return None, f"first order saves, of a meta-iteration's time: {saved} (for the reader)"
+    return None, f"share of a meta-iteration's time that first order saves: {saved}"
 
 
-CLAIMS = {
+CLAIMS: dict[str, Callable[[Evidence], tuple[bool | None, str]]] = {
     "paper_bound_cheetah_velocity_random": _random_below("rl_half_cheetah_goal_velocity", -200),
     "paper_bound_ant_velocity_random": _random_below("rl_ant_goal_velocity", -25),
     "order_point": _order_point,

@@ -2,99 +2,100 @@
 
 import collections
 import math
+from collections.abc import Iterable
+from typing import Any
 
-from reproduce.comparison.verdicts import MISS, REDUCED
+from reproduce.comparison.gate import judged_by_published
+from reproduce.comparison.verdicts import EARLY, HOLDS, MISS, PARTIAL, Comparison, Judgement, Row
 
-BOLD_MISS = "**MISS**"
-LUCKY = "rounding decides"
-HEADERS = ("where", "what", "paper", "ours", "seeds", "profile", "verdict")
+KNOWN_FAILURE = "known failure"
 
 
-def text_table(comparison, skip=()):
+def verdict_words(row: Row, judgement: Judgement | None = None) -> str:
+    """A verdict as readers see it: `pass`, `known failure`, `pass (flaky)`, `pass (early: 30000 of 60000)`, ...
+
+    Args:
+        row: the row.
+        judgement: that of the published results or of yours; the row's own by default.
+    """
+    judgement = judgement or row.judgement
+    if judgement.verdict == EARLY:
+        return f"pass (early: {judgement.detail})"
+    if judgement.verdict == PARTIAL:
+        return f"{PARTIAL}: {judgement.detail}"
+    if row.known_failure is None:
+        return "MISS" if judgement.verdict == MISS else judgement.verdict
+    if judgement.verdict == MISS:
+        return f"{KNOWN_FAILURE} (flaky)" if row.known_failure.flaky else KNOWN_FAILURE
+    if judgement.verdict in HOLDS:
+        return f"{judgement.verdict} (flaky)" if row.known_failure.flaky else f"{judgement.verdict} (unexpected)"
+    return judgement.verdict
+
+
+def text_table(comparison: Comparison, skip: Iterable[str] = ()) -> str:
     """A table for the terminal, grouped by the paper's tables and figures, without the verdicts in `skip`."""
-    rows = [_cells(row) for row in comparison.rows if row.verdict not in skip]
-    widths = [max(map(len, column)) for column in zip(HEADERS, *rows, strict=True)]
-
-    def line(cells):
-        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-
-    lines = [line(HEADERS), line(["-" * width for width in widths])]
+    rows = [_cells(row, comparison) for row in comparison.rows if row.verdict not in skip]
+    header, rule, *lines = _aligned([_headers(comparison), *rows])
     previous = None
-    for cells in rows:
-        shown = ("" if cells[0] == previous else cells[0], *cells[1:])
-        previous = cells[0]
-        lines.append(line(shown))
-    lines.append("")
-    for row in comparison.claims:
-        if row.verdict not in skip:
-            lines.append(f"claim {row.target.id}: {_verdict(row)}. {row.target.claim} ({row.detail})")
-    return "\n".join(lines)
+    for index, (where, *_) in enumerate(rows):
+        if where == previous:
+            lines[index] = " " * len(where) + lines[index][len(where) :]
+        previous = where
+    claims = [_claim_line(row) for row in comparison.claims if row.verdict not in skip]
+    return "\n".join([header, rule, *lines, "", *claims])
 
 
-def full_table(comparison):
-    """One of the paper's tables in full, for the terminal: a line for each number, cited ones and unrun ones too."""
-    header = ("what", "paper", "ours", "over seeds", "last model", "profile", "iterations", "time", "verdict")
-    lines = [header]
+def full_table(comparison: Comparison) -> str:
+    """One of the paper's tables for the terminal: a line for each number, also those that are cited or were not run."""
+    lines = [("what", "paper", "ours", "over seeds", "last model", "profile", "iterations", "time", "verdict")]
     for row in comparison.rows:
-        _, what, paper, ours, _, profile, verdict = _cells(row)
-        spread, last, iterations, time = "—", "—", "—", "—"
+        spread, last, iterations, time, profile = "—", "—", "—", "—", "—"
         if row.result:
             spread = " ".join(f"{value:.4g}" for value in row.ours.per_seed)
             last = _last_model(row)
-            iterations = f"{row.result.iterations_done}"
+            iterations = str(row.result.iterations_done)
             time = f"{row.result.wall_seconds / 60:.0f} min"
-        lines.append((what, paper, ours, spread, last, profile, iterations, time, verdict))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, tuple("-" * width for width in widths))
-    shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    claims = [f"claim {row.target.id}: {_verdict(row)}. {row.target.claim} ({row.detail})" for row in comparison.claims]
-    return "\n".join([*shown, "", *claims])
+            profile = row.result.profile
+        lines.append(
+            (_what(row), _paper(row), _value(row.judgement), spread, last, profile, iterations, time, _verdict(row))
+        )
+    return "\n".join([*_aligned(lines), "", *map(_claim_line, comparison.claims)])
 
 
-def _last_model(row):
-    """What the last model of a training reaches where the one chosen in validation is the row's (PROTOCOL 1.4, 5)."""
-    curve = row.result.curves.get(f"{row.target.setting.get('shots')}_shot_last_model")
-    if curve is None or row.target.grad_step not in curve.grad_steps:
-        return "—"
-    point = curve.grad_steps.index(row.target.grad_step)
-    return shown_value(curve.mean[point], curve.ci95[point])
-
-
-def markdown_table(comparison, skip=()):
-    """The same as Markdown."""
-    lines = ["| " + " | ".join(HEADERS) + " |", "|---" * len(HEADERS) + "|"]
-    lines += [markdown_row(_cells(row, BOLD_MISS)) for row in comparison.rows if row.verdict not in skip]
-    claims, misses = claims_and_known_failures(comparison, skip)
-    if misses:
-        misses = ["", "Known misses:", "", *misses]
-    return "\n".join([*lines, *claims, *misses]) + "\n"
-
-
-def claims_and_known_failures(comparison, skip=()):
-    """Two lists of Markdown lines: the table of the claims, and a point for each miss that is explained."""
+def markdown_table(comparison: Comparison, skip: Iterable[str] = ()) -> str:
+    """The rows, the claims and the causes of the known failures as Markdown."""
+    headers = _headers(comparison)
+    lines = [_markdown_row(headers), "|---" * len(headers) + "|"]
+    lines += [_markdown_row(_cells(row, comparison)) for row in comparison.rows if row.verdict not in skip]
     claims = [row for row in comparison.claims if row.verdict not in skip]
     if claims:
-        header = ["", "| claim of the paper | measured | verdict |", "|---|---|---|"]
-        claims = header + [
-            markdown_row((f"{row.target.claim} ({row.target.source})", row.detail, _verdict(row, BOLD_MISS)))
+        lines += ["", "| claim of the paper | measured | verdict |", "|---|---|---|"]
+        lines += [
+            _markdown_row((f"{row.target.claim} ({row.target.source})", row.detail, verdict_words(row)))
             for row in claims
         ]
-    misses = [
-        f"* **{row.target.id}**{' (holds here)' if row.lucky else ''}: {row.known_failure.cause} "
-        f"Tried: {row.known_failure.tried}"
-        for row in (*comparison.rows, *comparison.claims)
-        if row.explained
-    ]
-    return claims, misses
+    explained = [row for row in comparison.all_rows if row.explained]
+    if explained:
+        lines += ["", "Known failures:", "", *map(_failure_line, explained)]
+    return "\n".join(lines) + "\n"
 
 
-def summary(comparison):
+def summary(comparison: Comparison) -> str:
     """How many rows have which verdict, in one line."""
-    counts = collections.Counter(row.verdict for row in (*comparison.rows, *comparison.claims))
+    counts = collections.Counter(KNOWN_FAILURE if row.xfail else row.verdict for row in comparison.all_rows)
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
 
 
-def as_json(comparison):
+def judged_share(comparison: Comparison) -> str:
+    """How many gated targets and claims the published results judge, in one line."""
+    judged, gated = judged_by_published(comparison), sum(row.target.gated for row in comparison.rows)
+    return (
+        f"The published results judge {judged.targets} of {gated} gated targets and {judged.claims} of "
+        f"{len(comparison.claims)} claims."
+    )
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
     """The comparison as plain data, without anything that changes from one run to the next."""
     return {
         "targets": [
@@ -102,13 +103,10 @@ def as_json(comparison):
                 "id": row.target.id,
                 "paper_mean": row.target.paper_mean,
                 "paper_ci95": row.target.paper_ci95,
-                "ours_mean": _number(row.ours and row.ours.mean),
-                "ours_ci95": _number(row.ours and row.ours.ci95),
-                "per_seed": [_number(value) for value in row.ours.per_seed] if row.ours else [],
-                "profile": row.result.profile if row.result else None,
                 "verdict": row.verdict,
-                "detail": row.detail,
                 "known_failure": row.known_failure is not None,
+                "published": _judgement_json(row.published),
+                "yours": _judgement_json(row.yours),
             }
             for row in comparison.rows
         ],
@@ -124,52 +122,97 @@ def as_json(comparison):
     }
 
 
-def markdown_row(cells):
-    """A row of a Markdown table; a bar inside a cell would begin another one."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _cells(row, miss="MISS"):
-    target = row.target
-    step = ""
-    if isinstance(target.grad_step, int):
-        step = f", {target.grad_step} {'step' if target.grad_step == 1 else 'steps'}"
-    setting = target.setting
-    size = f"{setting['ways']}-way " if "ways" in setting else ""
-    size += f"{setting['shots']}-shot " if "shots" in setting else ""
-    what = f"{target.experiment} {size}{target.method}{step}"
-    ours = shown_value(row.ours.mean, row.ours.ci95) if row.ours else "—"
-    seeds = str(len(row.ours.per_seed)) if row.ours else "—"
-    profile = row.result.profile if row.result else "—"
-    return (
-        target.where,
-        what,
-        shown_value(target.paper_mean, target.paper_ci95),
-        ours,
-        seeds,
-        profile,
-        _verdict(row, miss),
-    )
-
-
-def _verdict(row, miss="MISS"):
-    if row.verdict == REDUCED:
-        return f"{REDUCED}: {row.detail}"
-    notes = [LUCKY if row.lucky else "known"] if row.explained else []
-    if row.detail and row.ours:  # a claim's detail has a place of its own
-        notes.append(row.detail)
-    shown = miss if row.verdict == MISS else row.verdict
-    return f"{shown} ({'; '.join(notes)})" if notes else shown
-
-
-def shown_value(mean, ci95, digits=4):
-    """A mean with its interval, as far as there are such; to so many digits."""
+def shown_value(mean: float | None, ci95: float | None = None, digits: int = 4) -> str:
+    """A mean to that many significant digits, with its interval where there is one."""
     if mean is None:
         return "—"
     if not math.isfinite(mean):
         return "diverged"
     shown = f"{mean:.{digits}g}"
     return f"{shown} ± {ci95:.3g}" if ci95 is not None and math.isfinite(ci95) else shown
+
+
+def _headers(comparison):
+    yours = ("yours",) if comparison.own_results else ()
+    return ("where", "what", "paper", "published", *yours, "seeds", "profile", "verdict")
+
+
+def _cells(row, comparison):
+    yours = (_value(row.yours),) if comparison.own_results else ()
+    seeds = str(len(row.ours.per_seed)) if row.ours else "—"
+    profile = row.result.profile if row.result else "—"
+    return (row.target.where, _what(row), _paper(row), _value(row.published), *yours, seeds, profile, _verdict(row))
+
+
+def _what(row):
+    target, setting = row.target, row.target.setting
+    step = ""
+    if isinstance(target.grad_step, int):
+        step = f", {target.grad_step} {'step' if target.grad_step == 1 else 'steps'}"
+    size = "".join(f"{setting[key]}-{key[:-1]} " for key in ("ways", "shots") if key in setting)
+    return f"{target.experiment} {size}{target.method}{step}"
+
+
+def _paper(row):
+    return shown_value(row.target.paper_mean, row.target.paper_ci95)
+
+
+def _value(judgement):
+    return shown_value(judgement.value.mean, judgement.value.ci95) if judgement and judgement.value else "—"
+
+
+def _verdict(row):
+    """The verdict with the seeds inside, and with that of the published results where yours is another one."""
+    words = verdict_words(row)
+    notes = [row.detail] if row.ours and row.detail and row.detail not in words else []
+    if row.yours is not None and row.yours.verdict != row.published.verdict:
+        other = row.published if row.judgement is row.yours else row.yours
+        notes.append(f"{'published' if other is row.published else 'yours'}: {verdict_words(row, other)}")
+    return f"{words} ({'; '.join(notes)})" if notes else words
+
+
+def _claim_line(row):
+    return f"claim {row.target.id}: {verdict_words(row)}. {row.target.claim} ({row.detail})"
+
+
+def _failure_line(row):
+    holds = " (passes here)" if row.verdict in HOLDS else ""
+    return f"* **{row.target.id}**{holds}: {row.known_failure.cause} Tried: {row.known_failure.tried}"
+
+
+def _last_model(row):
+    """The score of a training's last model, where the row's is the one chosen in validation (PROTOCOL 1.4, 5)."""
+    curve = row.result.curves.get(f"{row.target.setting.get('shots')}_shot_last_model")
+    if curve is None or row.target.grad_step not in curve.grad_steps:
+        return "—"
+    point = curve.grad_steps.index(row.target.grad_step)
+    return shown_value(curve.mean[point], curve.ci95[point])
+
+
+def _aligned(lines):
+    """Lines of cells as text, with a rule under the first."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines = [lines[0], ["-" * width for width in widths], *lines[1:]]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _markdown_row(cells):
+    """A row of a Markdown table. A bar inside a cell is escaped, because it would begin another cell."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _judgement_json(judgement):
+    if judgement is None:
+        return None
+    value = judgement.value
+    return {
+        "mean": _number(value and value.mean),
+        "ci95": _number(value and value.ci95),
+        "per_seed": [_number(each) for each in value.per_seed] if value else [],
+        "profile": judgement.result.profile if judgement.result else None,
+        "verdict": judgement.verdict,
+        "detail": judgement.detail,
+    }
 
 
 def _number(value):

@@ -11,7 +11,7 @@ from maml_tf.experiments.spec import from_mapping, read_yaml_mapping
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """How far ours may be from the paper's mean: `rel` is a fraction of it."""
+    """The allowed distance from the paper's mean, in its unit (`abs`) or as a fraction of it (`rel`)."""
 
     type: typing.Literal["abs", "rel"]
     value: float
@@ -54,19 +54,19 @@ class Target:
     backward_mean: float | None = None
 
     @property
-    def gated(self):
+    def gated(self) -> bool:
         """Whether a measured value is judged against the tolerance."""
         return self.reproduce and self.tolerance is not None and not self.diagnostic_only
 
     @property
-    def half_width(self):
+    def half_width(self) -> float:
         """The tolerance in the metric's own unit."""
         return self.tolerance.value * (abs(self.paper_mean) if self.tolerance.type == "rel" else 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A statement of the paper that is no single number."""
+    """A statement of the paper that is not a single number."""
 
     id: str
     experiment: str
@@ -76,13 +76,13 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True)
 class Targets:
-    """All of targets.yaml."""
+    """Everything in targets.yaml."""
 
     entries: tuple[Target, ...]
     claims: tuple[Claim, ...]
 
 
-def read_targets(path):
+def read_targets(path: str | pathlib.Path) -> Targets:
     """Reads targets.yaml; UsageError names file, entry and key."""
     path = pathlib.Path(path)
     mapping = read_yaml_mapping(path)
@@ -91,12 +91,12 @@ def read_targets(path):
     ids = [item.id for item in (*entries, *claims)]
     for id_ in ids:
         if ids.count(id_) > 1:
-            raise UsageError(f"{path}: the id {id_!r} stands {ids.count(id_)} times; ids are unique")
+            raise UsageError(f"{path}: the id {id_!r} is given {ids.count(id_)} times; ids are unique")
     for entry in entries:
         if entry.duplicate_of is not None and entry.duplicate_of not in ids:
             raise UsageError(f"{path}: {entry.id}: duplicate_of: there is no entry {entry.duplicate_of!r}")
         if entry.gated and (entry.paper_mean is None or not math.isfinite(entry.paper_mean)):
-            raise UsageError(f"{path}: {entry.id}: paper_mean: a number is needed where a tolerance stands")
+            raise UsageError(f"{path}: {entry.id}: paper_mean: a target with a tolerance needs a number")
     return Targets(entries, claims)
 
 

@@ -1,196 +1,160 @@
-"""Ours against the paper's: a verdict for every target and claim, and the gate that a build fails by."""
+"""A verdict for every target and claim: of the published results, and of your own where there are some."""
 
 import dataclasses
 import math
-import pathlib
-import re
+from collections.abc import Collection, Mapping, Sequence
 
-import yaml
-
-from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, EXIT_WITHIN_TOLERANCE, UsageError
-from maml_tf.experiments.results import TargetValue
-from maml_tf.experiments.spec import from_mapping
+from maml_tf.experiments.results import Result, TargetValue
 from reproduce.comparison.claims import Evidence, judge
+from reproduce.comparison.known_failures import KnownFailure
+from reproduce.comparison.measurements import Measurement, measurements
+from reproduce.comparison.peers import Peer
+from reproduce.comparison.targets import Claim, Target, Targets
 
-PASS, BETTER, MISS = "pass", "better", "miss"
-REDUCED, DIAGNOSTIC, NOT_RUN, CITATION = "reduced", "not judged", "not run", "citation"
-GAP_CLOSED = re.compile(r"(?P<task>.+)_gap_closed_step(?P<step>\d+)")
+PASS, BETTER, EARLY, MISS = "pass", "better", "pass (early)", "miss"
+PARTIAL, INFORMATIONAL, NOT_RUN, CITATION = "partial", "informational", "not run", "citation"
+HOLDS = (PASS, BETTER, EARLY)
+JUDGED = (*HOLDS, MISS)
 
 
 @dataclasses.dataclass(frozen=True)
-class KnownFailure:
-    """A miss that was looked into and could not be mended (reproduce/known_failures.yaml).
+class Judgement:
+    """What a set of results says about one target or claim.
 
-    `group`: the kind of cause, by which docs/known_failures.md is ordered. `rounding_decides`: another processor's or
-    compiler's rounding can make it hold, and that does not fail the gate.
+    Attributes:
+        verdict: PASS, BETTER, EARLY, MISS, PARTIAL, INFORMATIONAL, NOT_RUN or CITATION.
+        detail: for the reader: seeds inside the tolerance, iterations done, or a claim's numbers.
+        value: TargetValue, or None: not measured, or a claim.
+        result: the Result that `value` is from (of a derived value: the part that counts least), or None.
     """
 
-    id: str
-    cause: str
-    tried: str
-    since: str
-    rounding_decides: bool = False
-    group: str = ""
+    verdict: str
+    detail: str = ""
+    value: TargetValue | None = None
+    result: Result | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One target or claim: the paper's value, ours, the verdict.
+    """One target or claim with its verdicts.
 
     Attributes:
         target: the Target or Claim.
-        ours: TargetValue, or None.
-        result: the Result that `ours` comes from (of a derived value the weakest part's), or None (claims).
-        verdict: PASS, BETTER, MISS, REDUCED, DIAGNOSTIC, NOT_RUN or CITATION.
-        detail: for the reader: seeds inside the tolerance, iterations done, a claim's numbers.
+        published: Judgement of the published results.
+        yours: Judgement of your own results, or None where there is none.
         known_failure: the KnownFailure listed under this id, or None.
     """
 
-    target: object
-    ours: TargetValue | None
-    result: object
-    verdict: str
-    detail: str = ""
+    target: Target | Claim
+    published: Judgement
+    yours: Judgement | None = None
     known_failure: KnownFailure | None = None
 
     @property
-    def explained(self):
-        """Whether the reader is shown the known miss: it misses, or does not by luck."""
-        return self.known_failure is not None and (self.verdict == MISS or self.lucky)
+    def judgement(self) -> Judgement:
+        """The one that counts: yours, unless the published one says more (a partial run against a full one)."""
+        if self.yours is not None and _weight(self.yours) >= _weight(self.published):
+            return self.yours
+        return self.published
 
     @property
-    def lucky(self):
-        """Whether it holds where rounding might have made it miss."""
-        return self.verdict in (PASS, BETTER) and self.known_failure is not None and self.known_failure.rounding_decides
+    def verdict(self) -> str:
+        return self.judgement.verdict
+
+    @property
+    def detail(self) -> str:
+        return self.judgement.detail
+
+    @property
+    def ours(self) -> TargetValue | None:
+        return self.judgement.value
+
+    @property
+    def result(self) -> Result | None:
+        return self.judgement.result
+
+    @property
+    def xfail(self) -> bool:
+        """Whether it fails as listed."""
+        return self.known_failure is not None and self.verdict == MISS
+
+    @property
+    def xpass(self) -> bool:
+        """Whether it holds although it is listed, and rounding does not explain that."""
+        return self.known_failure is not None and self.verdict in HOLDS and not self.known_failure.flaky
+
+    @property
+    def flaky(self) -> bool:
+        """Whether it is judged and another processor's rounding can change the verdict."""
+        return self.known_failure is not None and self.verdict in JUDGED and self.known_failure.flaky
+
+    @property
+    def explained(self) -> bool:
+        """Whether to print the cause: it fails as listed, or passes only by rounding."""
+        return self.xfail or self.flaky
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """All rows, targets first."""
+    """Everything that was compared. `results` and `own_results` are {spec name: Result}."""
 
+    targets: Targets
     rows: tuple[Row, ...]
     claims: tuple[Row, ...]
+    results: Mapping[str, Result]
+    own_results: Mapping[str, Result]
+    known_failures: tuple[KnownFailure, ...]
+    peers: tuple[Peer, ...]
 
-    def gate(self):
-        """The exit code, and why: every miss that is not listed fails, and every listed one that holds again, but for
-        those that rounding decides.
+    @property
+    def all_rows(self) -> tuple[Row, ...]:
+        """Rows and claims."""
+        return (*self.rows, *self.claims)
 
-        Returns:
-            (0 or 1, list of messages)
-        """
-        messages = []
-        for row in (*self.rows, *self.claims):
-            if row.verdict == MISS and row.known_failure is None:
-                messages.append(
-                    f"{row.target.id}: outside its tolerance and not in the list of known misses. {row.detail}"
-                )
-            if row.verdict in (PASS, BETTER) and row.known_failure is not None and not row.lucky:
-                messages.append(f"{row.target.id}: holds again; take it from the list of known misses")
-        return (EXIT_OUTSIDE_TOLERANCE if messages else EXIT_WITHIN_TOLERANCE), messages
+    def restricted_to(self, ids: Collection[str]) -> "Comparison":
+        """The same with the rows of these targets and claims only."""
+        rows, claims = (tuple(row for row in group if row.target.id in ids) for group in (self.rows, self.claims))
+        return dataclasses.replace(self, rows=rows, claims=claims)
 
 
-def compare(targets, results, known_failures=()):
+def compare(
+    targets: Targets,
+    results: Mapping[str, Result],
+    own_results: Mapping[str, Result] | None = None,
+    known_failures: Sequence[KnownFailure] = (),
+    peers: Sequence[Peer] = (),
+) -> Comparison:
     """Judges every target and claim.
 
+    A derived value and a claim need several results. Yours are completed by published ones there, so that a run of one
+    arm is judged with the published other arms.
+
     Args:
-        targets: Targets.
-        results: {spec name: Result}.
-        known_failures: KnownFailure entries.
-
-    Returns:
-        A Comparison.
+        targets: the paper's numbers and claims.
+        results, own_results: {spec name: Result}, the published ones and yours.
+        known_failures, peers: what belongs to the targets.
     """
-    measured = _measured(targets, results.values())
-    known = {miss.id: miss for miss in known_failures}
-    rows = tuple(_target_row(target, *measured.get(target.id, (None, None)), known) for target in targets.entries)
-    evidence = Evidence({id_: pair for id_, pair in measured.items() if pair[1].counts}, results)
-    return Comparison(rows, tuple(_claim_row(claim, evidence, known) for claim in targets.claims))
-
-
-def read_known_failures(path, targets):
-    """Reads the list of known misses; UsageError names a wrong key or an unknown, repeated or never judged id."""
-    path = pathlib.Path(path)
-    try:
-        items = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(items, list):
-        raise UsageError(f"{path}: a list of entries with the keys id, cause, tried, since is expected")
-    known = [from_mapping(KnownFailure, item, path, f"[{index}]") for index, item in enumerate(items)]
-    judged = {target.id: target.gated for target in targets.entries} | {claim.id: True for claim in targets.claims}
-    for index, miss in enumerate(known):
-        if miss.id not in judged:
-            raise UsageError(f"{path}: {miss.id}: targets.yaml has no such id")
-        if not judged[miss.id]:
-            raise UsageError(f"{path}: {miss.id}: is not judged (targets.yaml gates nothing on it), so it cannot miss")
-        if any(miss.id == other.id for other in known[:index]):
-            raise UsageError(f"{path}: {miss.id}: stands there twice")
-    return known
-
-
-def _measured(targets, results):
-    """{target id: (TargetValue, Result)} of everything measured, duplicates and derived values included."""
-    known = {target.id for target in targets.entries}
-    measured = {}
-    for result in results:
-        for id_, value in result.targets.items():
-            if id_ not in known:
-                raise UsageError(f"result of {result.spec}: targets: {id_!r} is no id of targets.yaml")
-            if GAP_CLOSED.fullmatch(id_):
-                raise UsageError(f"result of {result.spec}: targets: {id_!r} is always derived from other targets")
-            other = measured[id_][1] if id_ in measured else None
-            if other is not None and other.counts and result.counts:
-                raise UsageError(f"results of {other.spec} and {result.spec}: both give a value for {id_!r}")
-            if other is None or result.counts:
-                measured[id_] = (value, result)
-    for target in targets.entries:
-        if target.duplicate_of in measured:
-            measured.setdefault(target.id, measured[target.duplicate_of])
-    for target in targets.entries:
-        if match := GAP_CLOSED.fullmatch(target.id):
-            names = (f"{match['task']}_{name}" for name in (f"maml_step{match['step']}", "maml_step0", "oracle"))
-            parts = [measured.get(name) for name in names]
-            if None not in parts:
-                measured[target.id] = _gap_closed(*parts)
-    return measured
-
-
-def _gap_closed(*parts):
-    """(maml_s - maml_0) / (oracle - maml_0) from our own arms: (TargetValue, Result).
-
-    Each seed's own share takes the oracle's mean over seeds, for the arms are trained independently. The Result is one
-    that does not count, if there is any among the parts. UsageError when the two MAML values have not the same seeds.
-    """
-    (after, before, oracle), results = zip(*parts, strict=True)
-    if results[0].seeds != results[1].seeds:
-        raise UsageError(
-            f"results of {results[0].spec} and {results[1].spec}: seeds: {list(results[0].seeds)} and "
-            f"{list(results[1].seeds)}; the share of a gap needs the same seeds before and after adaptation"
+    own_results = own_results or {}
+    published = measurements(targets, results)
+    own = measurements(targets, own_results, complement=published)
+    failures = {failure.id: failure for failure in known_failures}
+    rows = tuple(
+        Row(
+            target,
+            _judge_target(target, published.get(target.id)),
+            _judge_target(target, own[target.id]) if target.id in own else None,
+            failures.get(target.id),
         )
-
-    def share(end, start):
-        return (end - start) / (oracle.mean - start) if oracle.mean != start else math.nan
-
-    per_seed = tuple(map(share, after.per_seed, before.per_seed))
-    value = TargetValue(share(after.mean, before.mean), math.nan, after.n_tasks, per_seed)
-    return value, min(results, key=lambda result: result.counts)
-
-
-def _target_row(target, ours, result, known):
-    known_failure = known.get(target.id)
-    if ours is None:
-        return Row(target, None, None, NOT_RUN if target.reproduce else CITATION, known_failure=known_failure)
-    if not result.counts:
-        detail = f"{result.iterations_done} of {result.iterations_asked} iterations"
-        return Row(target, ours, result, REDUCED, detail, known_failure)
-    if not target.gated:  # also a row that the authors only cite and that was run here all the same
-        return Row(target, ours, result, DIAGNOSTIC)
-    inside = sum(verdict_of(target, mean) != MISS for mean in ours.per_seed)
-    detail = f"{inside} of {len(ours.per_seed)} seeds inside"
-    return Row(target, ours, result, verdict_of(target, ours.mean), detail, known_failure)
+        for target in targets.entries
+    )
+    claims = tuple(
+        Row(claim, *_judge_claim(claim, published, results, own, own_results), failures.get(claim.id))
+        for claim in targets.claims
+    )
+    return Comparison(targets, rows, claims, results, own_results, tuple(known_failures), tuple(peers))
 
 
-def verdict_of(target, mean):
+def verdict_of(target: Target, mean: float) -> str:
     """PASS, BETTER or MISS of a measured mean against a gated target (rules: head of targets.yaml)."""
     difference = mean - target.paper_mean
     # The bounds themselves are inside; a billionth absorbs the rounding of decimal numbers.
@@ -202,10 +166,56 @@ def verdict_of(target, mean):
     return MISS
 
 
-def _claim_row(claim, evidence, known):
+def at_half_way(result: Result, target: Target) -> bool:
+    """Whether a result is the test at the half-way mark (PROTOCOL 1.6).
+
+    It is for accuracies whose model is chosen by validation, tested after exactly half of the iterations.
+    """
+    chosen = all("best_validation_accuracy" in result.settings.get(f"seed_{seed}", {}) for seed in result.seeds)
+    halved = 2 * result.iterations_done == result.iterations_asked > 0
+    return result.profile == "half" and halved and chosen and target.metric == "accuracy_percent"
+
+
+def _judge_target(target: Target, measurement: Measurement | None) -> Judgement:
+    if measurement is None:
+        return Judgement(NOT_RUN if target.reproduce else CITATION)
+    value, result = measurement.value, measurement.result
+    if not result.counts:
+        done = f"{result.iterations_done} of {result.iterations_asked}"
+        # Outside of its tolerance the half-way test stays partial: the training may still get there.
+        if target.gated and at_half_way(result, target) and verdict_of(target, value.mean) != MISS:
+            return Judgement(EARLY, done, value, result)
+        return Judgement(PARTIAL, f"{done} iterations", value, result)
+    if not target.gated:  # also a number that the authors cite and that was run here
+        return Judgement(INFORMATIONAL, "", value, result)
+    inside = sum(verdict_of(target, mean) != MISS for mean in value.per_seed)
+    detail = f"{inside} of {len(value.per_seed)} seeds inside"
+    return Judgement(verdict_of(target, value.mean), detail, value, result)
+
+
+def _judge_claim(claim, published, results, own, own_results):
+    """(Judgement of the published results, Judgement of yours or None: none of yours says anything about it)."""
+    evidence = Evidence(_counting(published), results)
+    own_counting = {name: result for name, result in own_results.items() if result.counts}
+    completed = Evidence(_counting(published) | _counting(own), {**results, **own_counting})
+    judgements = [_claim_judgement(claim, each) for each in (evidence, completed)]
+    of_yours = any(result is own_results.get(result.spec) for result in completed.consulted)
+    return judgements[0], judgements[1] if of_yours else None
+
+
+def _counting(measured):
+    return {id_: measurement for id_, measurement in measured.items() if measurement.result.counts}
+
+
+def _claim_judgement(claim, evidence):
     holds, explanation = judge(claim.id, evidence)
     if holds is None:
-        verdict = NOT_RUN if explanation.startswith("not run") else DIAGNOSTIC
-    else:
-        verdict = PASS if holds else MISS
-    return Row(claim, None, None, verdict, explanation, known.get(claim.id))
+        return Judgement(NOT_RUN if explanation.startswith("not run") else INFORMATIONAL, explanation)
+    return Judgement(PASS if holds else MISS, explanation)
+
+
+def _weight(judgement):
+    """How much a judgement says."""
+    if judgement.verdict in JUDGED:
+        return 3
+    return {INFORMATIONAL: 2, PARTIAL: 1}.get(judgement.verdict, 0)

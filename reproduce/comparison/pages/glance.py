@@ -3,7 +3,7 @@
 import collections
 
 from reproduce.comparison.pages.markdown import number, table, value
-from reproduce.comparison.verdicts import BETTER, MISS, NOT_RUN, PASS, REDUCED
+from reproduce.comparison.verdicts import BETTER, EARLY, MISS, NOT_RUN, PARTIAL, PASS
 
 # (where, what, the targets of the row)
 GLANCE = [
@@ -40,8 +40,9 @@ def status(record, page) -> str:
     counts = collections.Counter(row.verdict for row in gated)
     parts = [
         (counts[PASS] + counts[BETTER], "pass"),
+        (counts[EARLY], "pass at the half-way mark"),
         (counts[MISS], "known failures"),
-        (counts[REDUCED], "at a part of the paper's iterations"),
+        (counts[PARTIAL], "at a part of the paper's iterations"),
         (counts[NOT_RUN], "not run"),
     ]
     shown = ", ".join(f"{count} {what}" for count, what in parts if count)
@@ -72,7 +73,7 @@ def _cells(rows):
 
 def verdict_of_rows(rows) -> str:
     """The common verdict of several rows, or how many have which."""
-    if rows[0].verdict == REDUCED:
+    if rows[0].verdict == PARTIAL:
         return f"{rows[0].verdict}: {rows[0].detail.removesuffix(' iterations')}"
     words = collections.Counter("known failure" if row.verdict == MISS else row.verdict for row in rows)
     if len(words) == 1:

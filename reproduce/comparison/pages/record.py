@@ -4,9 +4,12 @@ import dataclasses
 import functools
 import pathlib
 
-from maml_tf.experiments.results import Result, read_results
-from reproduce.comparison.targets import Targets, read_targets
-from reproduce.comparison.verdicts import Comparison, KnownFailure, Row, compare, read_known_failures
+from maml_tf.experiments.results import Result
+from reproduce import paths
+from reproduce.comparison import load_comparison
+from reproduce.comparison.known_failures import KnownFailure
+from reproduce.comparison.targets import Targets
+from reproduce.comparison.verdicts import Comparison, Row
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -26,7 +29,7 @@ class Record:
     root: pathlib.Path
     targets: Targets
     results: dict[str, Result]
-    known_failures: list[KnownFailure]
+    known_failures: tuple[KnownFailure, ...]
     comparison: Comparison
 
     @functools.cached_property
@@ -38,7 +41,11 @@ class Record:
 def read_record(root: pathlib.Path = ROOT) -> Record:
     """Reads the published record of a repository; UsageError names a file or key that is wrong."""
     folder = root / "reproduce"
-    targets = read_targets(folder / "targets.yaml")
-    known_failures = read_known_failures(folder / "known_failures.yaml", targets)
-    results = read_results(folder / "results")
-    return Record(root, targets, results, known_failures, compare(targets, results, known_failures))
+    comparison = load_comparison(
+        dataclasses.replace(paths.PUBLISHED, results=folder / "results"),
+        targets=folder / "targets.yaml",
+        known_failures=folder / "known_failures.yaml",
+        peers=folder / "peers.yaml",
+        specs=folder / "specs",
+    )
+    return Record(root, comparison.targets, dict(comparison.results), comparison.known_failures, comparison)
