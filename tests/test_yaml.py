@@ -22,10 +22,10 @@ def test_a_wrong_file_is_an_error_that_names_the_line(tmp_path, text, message):
 
 
 def test_a_file_that_is_missing_or_not_utf8_is_an_error(tmp_path):
-    with pytest.raises(UsageError, match="nowhere.yaml: cannot be read"):
+    with pytest.raises(UsageError, match=r"nowhere.yaml: cannot be read"):
         read_yaml(tmp_path / "nowhere.yaml")
     (tmp_path / "file.yaml").write_bytes(b"a: \xff")
-    with pytest.raises(UsageError, match="file.yaml: not valid YAML"):
+    with pytest.raises(UsageError, match=r"file.yaml: not valid YAML"):
         read_yaml(tmp_path / "file.yaml")
 
 
