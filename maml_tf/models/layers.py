@@ -4,6 +4,8 @@ With plain parameters they do what Keras' layers do. With parameters of shape [T
 they run T differently adapted copies at once, as batched matrix products: the form that XLA compiles well.
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -68,13 +70,34 @@ class Conv2D(keras.layers.Layer):
     def call(self, x, add_bias=True):
         """The convolution; without its bias where what comes next makes that superfluous (see BatchNorm)."""
         kernel = tf.convert_to_tensor(self.kernel)
-        if kernel.shape.rank == 4:
-            y = tf.nn.conv2d(x, kernel, strides=self.stride, padding="SAME")
-        else:
-            y = _convolve_per_task(x, kernel, self.stride)
+        convolve = _convolve if kernel.shape.rank == 4 else _convolve_per_task
+        y = convolve(x, kernel, self.stride)
         if not add_bias:
             return y
         return y + tf.convert_to_tensor(self.bias)[..., tf.newaxis, tf.newaxis, tf.newaxis, :]
+
+
+def _convolve(x, kernel, stride):
+    """`tf.nn.conv2d` with SAME padding; products of bfloat16 factors are added up in float32, in derivatives too."""
+    if x.dtype != tf.bfloat16 or _adds_bfloat16_in_float32():
+        return tf.nn.conv2d(x, kernel, strides=stride, padding="SAME")
+    product = tf.nn.conv2d(tf.cast(x, tf.float32), tf.cast(kernel, tf.float32), strides=stride, padding="SAME")
+    return tf.cast(product, tf.bfloat16)
+
+
+@functools.cache
+def _adds_bfloat16_in_float32():
+    """Whether TensorFlow's kernels for bfloat16 convolutions add up in float32 on this machine.
+
+    On processors without instructions for bfloat16 the gradient with respect to the kernel is added up in bfloat16. A
+    sum of ones stops at 256 there, so long sums lose most of their terms.
+    """
+    with tf.init_scope():
+        ones = tf.ones((1, 64, 64, 1), tf.bfloat16)
+        gradient = tf.raw_ops.Conv2DBackpropFilter(
+            input=ones, filter_sizes=[3, 3, 1, 1], out_backprop=ones, strides=[1, 1, 1, 1], padding="SAME"
+        )
+        return float(gradient[1, 1, 0, 0]) == 64 * 64
 
 
 def _convolve_per_task(x, kernel, stride):

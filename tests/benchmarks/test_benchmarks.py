@@ -11,6 +11,7 @@ import sys
 import mujoco
 import numpy as np
 import pytest
+from reference.rounding import convolutions_of_bfloat16
 
 from benchmarks import convolutions, limits, prepared, problems, processes, report, run, workloads
 from maml_tf.errors import UsageError
@@ -90,11 +91,22 @@ def test_writing_adapted_kernels_out_changes_rounding_only(problem):
     assert 0 < run.difference(values_of("ours", "ours_written_out", described, arrays), expected) <= 1e-4
 
 
-@pytest.mark.parametrize("problem", ["miniimagenet_1shot_first_order"], indirect=True)
-def test_half_the_bits_change_the_meta_gradient(problem):
-    """By much: the problem's weights are fresh here (see problems.TRAINED); orthogonal gradients differ by 1.4."""
-    described, arrays, expected = problem
-    assert 1e-3 < run.difference(values_of("ours", "ours_bfloat16", described, arrays), expected) < 0.9
+def test_half_the_bits_put_the_meta_gradient_off_by_what_they_round(tmp_path):
+    """As far from float64 as random roundings of the same size put float64 itself.
+
+    At trained weights. At fresh weights and on small images rounding decides which units are at work, and no bound
+    below the distance of unrelated gradients (see problems.TRAINED) can be given.
+    """
+    workload = dataclasses.replace(workloads.WORKLOADS["omniglot_5way_1shot"], tasks=1)
+    described = problems.write_problem(workload, tmp_path / "problem.npz")
+    exact = values_of("ours", "ours_float64", *described)
+    expected = []
+    for seed in (1, 2):
+        with convolutions_of_bfloat16(seed):
+            expected.append(run.difference(values_of("ours", "ours_float64", *described), exact))
+    found = run.difference(values_of("ours", "ours_bfloat16", *described), exact)
+    assert min(expected) / 2 < found < 2 * max(expected)
+    assert max(expected) < 0.5
 
 
 def test_ours_in_float64_is_what_ours_rounds(problem):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from reference.rounding import gamma
 
 from benchmarks import map_fn_reference
 from maml_tf.meta.functional import functional_call
@@ -101,6 +102,37 @@ def test_gathered_patches_are_a_same_convolution(stride, side):
     for task in range(2):
         expected = tf.nn.conv2d(x[task], kernel[task], stride, "SAME") + bias[task]
         np.testing.assert_allclose(together[task], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bfloat16_convolutions_add_up_in_float32(stride):
+    """The gradient of the kernel, whose sums are the longest, included; without bfloat16 instructions too."""
+    layer = Conv2D(3, stride=stride, dtype="mixed_bfloat16")
+    rng = np.random.default_rng(0)
+    x, kernel = (tf.constant(rng.uniform(1, 2, shape), tf.bfloat16) for shape in ((3, 48, 48, 2), (3, 3, 2, 3)))
+    layer.build(x.shape)
+    upstream = tf.constant(rng.uniform(1, 2, (3, 48 // stride, 48 // stride, 3)), tf.bfloat16)
+
+    def product_and_gradients(convolve, *factors):
+        with tf.GradientTape() as tape:
+            tape.watch(factors)
+            y = convolve(*factors)
+        return [y, *tape.gradient(y, factors, tf.cast(upstream, y.dtype))]
+
+    def by_layer(x, kernel):
+        with keras.StatelessScope() as scope:
+            scope.add_update((layer.kernel, kernel))
+            return layer(x, add_bias=False)
+
+    def in_float64(x, kernel):
+        return tf.nn.conv2d(x, kernel, stride, "SAME")
+
+    found = product_and_gradients(by_layer, x, tf.cast(kernel, tf.float32))
+    expected = product_and_gradients(in_float64, tf.cast(x, tf.float64), tf.cast(kernel, tf.float64))
+    # All factors are positive: float32 sums round once a term, at most, and the result is rounded to bfloat16.
+    allowed = gamma(3 * 48 * 48) + gamma(1, tf.bfloat16.as_numpy_dtype)
+    for ours, exact in zip(found, expected, strict=True):
+        np.testing.assert_allclose(tf.cast(ours, tf.float64), exact, rtol=allowed)
 
 
 def test_sizes_of_the_papers_networks():

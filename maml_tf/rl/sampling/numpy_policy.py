@@ -52,8 +52,10 @@ class Actor:
 
         Args:
             observations: float32 [T, n, O]
-            rng: the same numbers are drawn from it whatever `live` is.
-            live: bool [T, n], the rows whose actions are wanted, all by default; those of others mean nothing.
+            rng: draws the same noise for every `live`.
+            live: bool [T, n], the rows whose actions are wanted, all by default; the other rows hold no actions.
+                A row's mean does not depend on which other rows are live, up to float32 rounding: BLAS may add up the
+                products of fewer rows in another order.
 
         Returns:
             float32 [T, n, A]
@@ -68,7 +70,8 @@ class Actor:
         most = live.sum(axis=1).max()
         if most < n:
             # As many rows of every task as the task with the most live ones needs: in the end, where few trajectories
-            # are still under way, that is most of the work saved. Of a single row BLAS would round products otherwise.
+            # are still under way, that is most of the work saved. Never a single row: that is a matrix-vector product,
+            # which BLAS rounds differently.
             first = np.argsort(~live, axis=1, kind="stable")[:, : max(most, 2)]
             rows = np.arange(T)[:, np.newaxis], first
             actions[rows] += self.means(observations[rows])

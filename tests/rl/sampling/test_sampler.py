@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from reference.rounding import gamma, relu_network_error
 
 from maml_tf.errors import UsageError
 from maml_tf.rl.envs.goals import UniformGoals
@@ -233,14 +234,23 @@ def test_the_deviation_has_a_floor():
 
 
 @pytest.mark.parametrize("num_live", [0, 1, 2, 4])
-def test_the_actions_of_live_rows_do_not_depend_on_which_others_are(num_live):
+def test_the_actions_of_live_rows_do_not_depend_on_which_others_are_but_for_rounding(num_live):
     actor = Actor(random_actor(3, 4, 2).params)
     observations = np.random.default_rng(1).normal(size=(3, 7, 4)).astype(np.float32)
     live = np.zeros((3, 7), bool)
     live[0, [6, 1, 3, 2][:num_live]] = live[2, 5] = True
     generators = np.random.default_rng(2), np.random.default_rng(2)
     everyone, some = actor.act(observations, generators[0]), actor.act(observations, generators[1], live)
-    np.testing.assert_array_equal(some[live], everyone[live])
+    kernels, biases = actor.params[1::2], actor.params[2::2]
+    layers_of_tasks = zip(zip(*kernels, strict=True), zip(*biases, strict=True), strict=True)
+    errors = [
+        relu_network_error(zip(*layers, strict=True), x)
+        for layers, x in zip(layers_of_tasks, observations, strict=True)
+    ]
+    # Either may be off by the error of its mean, and by one rounding where the noise is added.
+    allowed = 2 * np.array(errors) + gamma(1) * (np.abs(some) + np.abs(everyone))
+    assert (np.abs(some - everyone)[live] <= allowed[live]).all()
+    assert allowed.max() < 1e-4 * np.abs(everyone).max()
     assert generators[0].random() == generators[1].random()
 
 
