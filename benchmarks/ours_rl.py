@@ -27,12 +27,13 @@ def prepare(side, problem, arrays):
     learner = experiment.learner
     sampler = Sampler(experiment.make_envs, spec.meta.batch_size, spec.tasks.trajectories)
     goals = sampler.goal_distribution.sample(np.random.default_rng(SEED), sampler.num_tasks)
-    theta = learner.initial_parameters()
+    state = learner.initial_state()
     if problem["kind"] == "meta_iteration":
-        return Prepared(repeated(lambda: learner.iteration(theta, sampler, goals, np.random.default_rng(SEED))))
+        return Prepared(repeated(lambda: learner.iteration(state, sampler, goals, np.random.default_rng(SEED))))
 
-    params = learner.objective.unflat(tf.tile(tf.constant(theta, tf.float32)[tf.newaxis], [sampler.num_tasks, 1]))
-    actor = learner.policy.actor(params)
+    actor = learner.policy.actor(
+        [tf.tile(p[tf.newaxis], [sampler.num_tasks, *[1] * p.shape.rank]) for p in state.params]
+    )
 
     def sample():
         return int(sampler.sample(actor, goals, SEED).mask.sum())  # time steps that come out

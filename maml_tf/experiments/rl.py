@@ -6,15 +6,16 @@ import keras
 import numpy as np
 
 from maml_tf.errors import UsageError
-from maml_tf.experiments.spec import TrustRegionSpec
+from maml_tf.experiments.spec import MetaSpec
 from maml_tf.rl.envs.registry import environment
+from maml_tf.rl.maml_adam import MAMLAdam
 from maml_tf.rl.maml_trpo import MAMLTRPO
 from maml_tf.rl.policy import GaussianPolicy
 from maml_tf.rl.sampling.sampler import Sampler
-from maml_tf.rl.train import train_policy
+from maml_tf.rl.training import train
 from maml_tf.rl.trpo import TrustRegion
 from maml_tf.tasks import random
-from maml_tf.training.adam import TrainingState
+from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.checkpoint import Saved
 
 
@@ -44,10 +45,13 @@ class ReinforcementLearningExperiment:
         one = self.make_envs(1)
         sizes = one.single_observation_space.shape[0], one.single_action_space.shape[0]
         self.model = GaussianPolicy(*sizes, spec.model.hidden, spec.model.activation, spec.model.context_size)
-        region = TrustRegion(spec.meta.max_kl) if isinstance(spec.meta, TrustRegionSpec) else None
-        inner = spec.inner
-        self.learner = MAMLTRPO(self.model, inner.step_size, region, inner.train_steps, inner.likelihood_ratio)
-        self.initial_params = self.model.parameters()
+        step_size, inner = spec.inner.step_size, (spec.inner.train_steps, spec.inner.likelihood_ratio)
+        if isinstance(spec.meta, MetaSpec):
+            self.learner = MAMLAdam(self.model, step_size, Adam(spec.meta.learning_rate), *inner)
+        else:
+            region = TrustRegion(spec.meta.max_kl) if spec.meta else None
+            self.learner = MAMLTRPO(self.model, step_size, region, *inner)
+        self.initial_params = self.learner.initial_params()
 
     def train(self, run_dir, label, resume=False, tensorboard=False):
         """Trains the policy, or takes the finished training that the run folder holds; returns Saved."""
@@ -58,11 +62,10 @@ class ReinforcementLearningExperiment:
         sampler = Sampler(
             self.make_envs, self.spec.meta.batch_size, self.spec.tasks.trajectories, finished_first=together
         )
-        return train_policy(
+        return train(
             self.learner,
             sampler,
-            self.initial_params,
-            self.spec.meta,
+            iterations=self.spec.meta.iterations,
             goal_every=self.spec.tasks.goal_every,
             seed=self.seed,
             run_dir=run_dir,
@@ -89,13 +92,13 @@ class ReinforcementLearningExperiment:
             for factor in (headline, *others):
                 curve = name if factor == headline else f"{name}_later_steps_x{factor:g}"
                 try:
-                    stages = list(self.adaptation(params, factor))
+                    steps = list(self.adaptation(params, factor))
                 except FloatingPointError as error:
                     raise FloatingPointError(f"{self.spec.name}, seed {self.seed}, {curve}: {error}") from error
-                scores[curve] = np.stack([stage.trajectories.mean_returns for stage in stages], axis=1)
+                scores[curve] = np.stack([step.trajectories.mean_returns for step in steps], axis=1)
                 if curve == "return":
-                    scores["length"] = np.stack([stage.trajectories.mean_lengths for stage in stages], axis=1)
-                failures += sum(int(stage.trajectories.physics_failures.sum()) for stage in stages)
+                    scores["length"] = np.stack([step.trajectories.mean_lengths for step in steps], axis=1)
+                failures += sum(int(step.trajectories.physics_failures.sum()) for step in steps)
         return scores, settings | {"test_physics_failures": failures}
 
     def adaptation(self, params, later_factor, goals=None):
@@ -107,11 +110,11 @@ class ReinforcementLearningExperiment:
             goals: [T, ...]; all test goals by default.
 
         Returns:
-            An iterator over the `maml_trpo.Stage` of 0, 1, ... gradient steps.
+            An iterator over the `AdaptationStep` of 0, 1, ... gradient steps.
         """
         test = self.spec.evaluation
-        steps = [test.step_size * (later_factor if step else 1.0) for step in range(test.steps)]
+        step_sizes = [test.step_size * (later_factor if step else 1.0) for step in range(test.steps)]
         goals = self.test_goals if goals is None else goals
         sampler = Sampler(self.make_envs, len(goals), test.trajectories, finished_first=True)
         rng = np.random.default_rng(random.TEST_TASKS)
-        return self.learner.adaptation(self.learner.objective.flat(params), sampler, goals, steps, rng)
+        return self.learner.adaptation(params, sampler, goals, step_sizes, rng)

@@ -1,5 +1,6 @@
-"""Algorithm 3 of the paper: MAML for reinforcement learning, one meta-iteration (PROTOCOL 3.3 to 3.5)."""
+"""Algorithm 3 of the paper: MAML for reinforcement learning (PROTOCOL 3.3 to 3.5)."""
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,148 +8,152 @@ import tensorflow as tf
 
 from maml_tf.rl import trpo
 from maml_tf.rl.meta_objective import MetaObjective
+from maml_tf.rl.policy import GaussianPolicy
 from maml_tf.rl.policy_gradient import PolicyBatch, policy_batch
+from maml_tf.rl.sampling.numpy_policy import Actor
+from maml_tf.rl.sampling.sampler import Sampler
 from maml_tf.rl.sampling.trajectories import Trajectories
+from maml_tf.training.adam import TrainingState
 
 
-class Stage(NamedTuple):
-    """T tasks' policies at one stage of their adaptation, and what they sampled.
+class AdaptationStep(NamedTuple):
+    """The policies of T tasks after some number of inner steps, and what they sampled.
 
     Attributes:
-        params: [T, P]
-        trajectories: Trajectories.
-        batch: their PolicyBatch.
+        params: [T, P], each task's parameters as one vector (`MetaObjective.unflat` makes lists of it).
+        actor: draws the T policies' actions.
+        trajectories: what they sampled.
+        batch: the same as a PolicyBatch.
     """
 
     params: tf.Tensor
+    actor: Actor
     trajectories: Trajectories
     batch: PolicyBatch
 
     @property
-    def mean_return(self):
+    def mean_return(self) -> float:
         """The mean undiscounted return over all tasks' trajectories."""
         return float(self.trajectories.rewards.sum() / self.trajectories.num_trajectories.sum())
 
 
-class Iteration(NamedTuple):
-    """What one meta-iteration did.
+class MetaIteration(NamedTuple):
+    """The outcome of one meta-iteration.
 
     Attributes:
-        theta: the new parameters, [P].
-        returns: mean undiscounted return before and after each inner step, over all tasks' trajectories: a list.
-        step: the trpo.Step.
-        physics_failures: trajectories that a breakdown of the physics ended.
+        state: TrainingState with the new theta.
+        returns: mean undiscounted return over all tasks' trajectories before the first inner step and after each.
+        metrics: what the meta-update did, by name: its "loss" and more.
+        physics_failures: trajectories that ended because the physics broke down.
     """
 
-    theta: np.ndarray
-    returns: list
-    step: trpo.Step
+    state: TrainingState
+    returns: list[float]
+    metrics: dict[str, float]
     physics_failures: int
 
 
 class MAMLTRPO:
-    """Meta-learns a policy's initialisation: one policy gradient step inside, TRPO outside.
+    """Meta-learns the initialisation of a policy: policy gradient in the inner loop, TRPO in the outer loop.
 
-    With `num_steps=0` it is TRPO on all tasks' samples together: the pretrained policy, and the oracle where the
-    observation shows the goal (PROTOCOL 3.7).
+    With `num_steps=0` it is TRPO on the samples of all tasks: the pretrained policy, or the oracle if observations show
+    the goal (PROTOCOL 3.7).
 
     Args:
-        policy: a GaussianPolicy.
+        policy: a policy whose own parameters are theta at first. They are never changed.
         step_size: alpha.
-        region: trpo.TrustRegion.
+        trust_region: limits of the meta-update; by default TrustRegion().
         num_steps: inner steps in training; 1 in the paper.
-        likelihood_ratio: whether the meta-gradient differentiates the likelihood ratio's gradient or the
-            log-likelihood's (see `policy_gradient_loss`). The inner step itself is the same.
+        likelihood_ratio: which inner loss the meta-gradient differentiates (see `policy_gradient_loss`). Both make the
+            same inner step.
     """
 
-    def __init__(self, policy, step_size, region, num_steps=1, likelihood_ratio=False):
+    def __init__(
+        self,
+        policy: GaussianPolicy,
+        step_size: float,
+        trust_region: trpo.TrustRegion | None = None,
+        num_steps: int = 1,
+        likelihood_ratio: bool = False,
+    ):
         self.policy = policy
         self.objective = MetaObjective(policy, step_size, likelihood_ratio)
         self.step_size = step_size
-        self.region = region
+        self.trust_region = trust_region or trpo.TrustRegion()
         self.num_steps = num_steps
 
-    def initial_parameters(self):
-        """The policy's own parameters as theta, float64 [P]."""
-        return self.objective.flat(self.policy.parameters()).numpy().astype(np.float64)
+    def initial_params(self) -> list[tf.Tensor]:
+        """theta before training: the policy's own parameters."""
+        return self.policy.initial_params()
 
-    def iteration(self, theta, sampler, goals, rng):
-        """Samples, adapts, samples again, and updates theta.
+    def initial_state(self) -> TrainingState:
+        """The state before the first iteration."""
+        return TrainingState.start(self.initial_params())
+
+    def iteration(
+        self, state: TrainingState, sampler: Sampler, goals: np.ndarray | None, rng: np.random.Generator
+    ) -> MetaIteration:
+        """One pass through the loop of Algorithm 3, for tasks that were drawn (line 3).
 
         Args:
-            theta: float64 [P].
-            sampler: Sampler of T tasks.
+            state: theta and the number of iterations so far; `initial_state()` at first.
+            sampler: of T tasks.
             goals: the tasks' goals, as `Sampler.sample` takes them.
-            rng: a `numpy.random.Generator`, for the seeds of sampling.
-
-        Returns:
-            An Iteration.
+            rng: for the seeds of sampling.
 
         Raises:
             FloatingPointError: a policy or the update broke down; the message says where.
         """
-        stages = list(self.adaptation(theta, sampler, goals, [self.step_size] * self.num_steps, rng))
-        step = self.update(theta, stages)
-        failures = sum(int(stage.trajectories.physics_failures.sum()) for stage in stages)
-        return Iteration(step.theta, [stage.mean_return for stage in stages], step, failures)
+        # Lines 4 to 8: sample with theta's policy, adapt it to every task, sample with the adapted policies.
+        steps = list(self.adaptation(state.params, sampler, goals, [self.step_size] * self.num_steps, rng))
+        # Line 10: update theta by the samples of the adapted policies.
+        state, metrics = self.meta_update(state, steps)
+        failures = sum(int(step.trajectories.physics_failures.sum()) for step in steps)
+        return MetaIteration(state, [step.mean_return for step in steps], metrics, failures)
 
-    def adaptation(self, theta, sampler, goals, step_sizes, rng):
-        """Samples with theta's policy and adapts it to every task, as often as there are step sizes.
+    def adaptation(
+        self,
+        params: Sequence[tf.Tensor],
+        sampler: Sampler,
+        goals: np.ndarray | None,
+        step_sizes: Sequence[float],
+        rng: np.random.Generator,
+    ) -> Iterator[AdaptationStep]:
+        """Samples with theta's policy and adapts it to every task, once for each step size.
 
         Args:
-            theta: [P].
-            sampler: Sampler of T tasks.
+            params: theta.
+            sampler: of T tasks.
             goals: the tasks' goals, as `Sampler.sample` takes them.
             step_sizes: alpha of each inner step.
-            rng: a `numpy.random.Generator`, for the seeds of sampling.
+            rng: for the seeds of sampling.
 
         Yields:
-            The Stage before the first inner step and after each.
+            The AdaptationStep before the first inner step and after each.
 
         Raises:
             FloatingPointError: a policy broke down; the message says where.
         """
-        params = tf.tile(self._tensor(theta)[tf.newaxis], [sampler.num_tasks, 1])
+        params = tf.tile(self.objective.flat(params)[tf.newaxis], [sampler.num_tasks, 1])
         for step_size in (*step_sizes, None):
             actor = self.policy.actor(self.objective.unflat(params))
-            trajectories = sampler.sample(actor, goals, seed=int(rng.integers(2**31)))
+            trajectories = sampler.sample(actor, goals, seed=int(rng.integers(2**31)))  # lines 5 and 8
             batch = policy_batch(trajectories, self.policy.dtype)
-            yield Stage(params, trajectories, batch)
+            yield AdaptationStep(params, actor, trajectories, batch)
             if step_size is not None:
-                params = self.objective.adapted(params, batch, self._tensor(step_size))
+                params = self.objective.adapted(params, batch, tf.constant(step_size, self.policy.dtype))  # lines 6, 7
 
-    def loss_and_gradient(self, theta, stages):
-        """(surrogate loss, its gradient float64 [P]) at theta, from the Stages that were sampled with it."""
-        earlier, later, old = self._sampled(stages)
-        loss, gradient = self.objective.loss_and_gradient(self._tensor(theta), earlier, later, old)
-        return float(loss), gradient.numpy().astype(np.float64)
+    def meta_update(
+        self, state: TrainingState, steps: Sequence[AdaptationStep]
+    ) -> tuple[TrainingState, dict[str, float]]:
+        """TRPO's step on the surrogate loss after adaptation (line 10), from samples of theta's own adaptation.
 
-    def update(self, theta, stages):
-        """TRPO's step from theta, a trpo.Step, from the Stages that were sampled with it."""
-        path = [stage.params for stage in stages]
-        earlier, later, old = self._sampled(stages)
-
-        def loss_and_gradient(theta):
-            loss, gradient = self.objective.loss_and_gradient(self._tensor(theta), earlier, later, old)
-            return float(loss), gradient.numpy().astype(np.float64)
-
-        def loss_and_kl(theta):
-            loss, kl = self.objective.loss_and_kl(self._tensor(theta), earlier, later, old)
-            return float(loss), float(kl)
-
-        def kl_gradient(theta):
-            return self.objective.kl_gradient(self._tensor(theta), earlier, later, old).numpy().astype(np.float64)
-
-        return trpo.update(
-            trpo.Objective(loss_and_gradient, loss_and_kl, self.objective.fisher(path, earlier, later), kl_gradient),
-            theta,
-            self.region,
-        )
-
-    def _sampled(self, stages):
-        """Of Stages, for the objective: the batches before the last, the last, and the moments that sampled each."""
-        *earlier, later = (stage.batch for stage in stages)
-        return earlier, later, [self.objective.moments(stage.params, stage.batch) for stage in stages]
-
-    def _tensor(self, vector):
-        return tf.constant(vector, self.policy.dtype)
+        Returns:
+            The state with the new theta, and loss, KL divergence and rejected step lengths by name. No accepted length
+            leaves theta as it is.
+        """
+        theta = self.objective.flat(state.params).numpy().astype(np.float64)
+        step = trpo.update(self.objective.at(steps), theta, self.trust_region)
+        params = self.objective.unflat(tf.constant(step.theta, self.policy.dtype))
+        metrics = {"loss": step.loss_after, "kl": step.kl, "backtracks": step.backtracks}
+        return state._replace(iteration=state.iteration + 1, params=params), metrics

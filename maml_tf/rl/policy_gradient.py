@@ -1,23 +1,25 @@
 """The inner step of reinforcement learning: vanilla policy gradient on one task's batch (PROTOCOL 3.3)."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from maml_tf.meta.inner_loop import adapt
 from maml_tf.rl.advantages import advantages
-from maml_tf.rl.policy import distribution
+from maml_tf.rl.policy import GaussianPolicy
+from maml_tf.rl.sampling.trajectories import Trajectories
 
 
 class PolicyBatch(NamedTuple):
-    """What a policy gradient needs of T tasks' samples.
+    """The samples of T tasks as a policy gradient needs them, B time steps each.
 
     Attributes:
         observations: [T, B, O]
         actions: [T, B, A], as the policy drew them.
         advantages: [T, B]
-        weights: [T, B], 1 over the number of the task's time steps; 0 where there is nothing.
-        pooled_weights: [T, B], 1 over the number of all tasks' time steps; 0 where there is nothing.
+        weights: [T, B], 1 / (number of the task's time steps); 0 where there is no time step.
+        pooled_weights: [T, B], 1 / (number of all tasks' time steps); 0 where there is no time step.
     """
 
     observations: tf.Tensor
@@ -27,8 +29,8 @@ class PolicyBatch(NamedTuple):
     pooled_weights: tf.Tensor
 
 
-def policy_batch(trajectories, dtype="float32"):
-    """The PolicyBatch of Trajectories, with advantages from a baseline fitted to them.
+def policy_batch(trajectories: Trajectories, dtype: str = "float32") -> PolicyBatch:
+    """The batch of these trajectories, with advantages from a value baseline fitted to them.
 
     Raises:
         FloatingPointError: an observation or a reward is not finite; the message names the task.
@@ -39,32 +41,40 @@ def policy_batch(trajectories, dtype="float32"):
     return PolicyBatch(*(tf.constant(array, dtype) for array in arrays))
 
 
-def policy_gradient_loss(policy, params, batch, old=None):
-    """- mean over time steps of log pi(a|s) x advantage, of every task: [T].
+def policy_gradient_loss(
+    policy: GaussianPolicy, params: Sequence[tf.Tensor], batch: PolicyBatch, old: tuple | None = None
+) -> tf.Tensor:
+    """- mean over time steps of log pi(a|s) x advantage, for every task: [T].
 
-    With `old`, the ratio pi(a|s) / pi_old(a|s) takes the place of log pi(a|s). The two have the same gradient where pi
-    is the policy that sampled, and another second derivative: the ratio's is that of the expected return, which also
-    changes because other actions are drawn; the log-likelihood's leaves that out (PROTOCOL 5, row 32).
+    With `old`, the likelihood ratio pi(a|s) / pi_old(a|s) replaces log pi(a|s). At the policy that sampled the two have
+    the same gradient but not the same second derivative. The ratio's is that of the expected return: it includes that
+    other actions are drawn when the policy changes. The log-likelihood's leaves that out (PROTOCOL 5, row 32).
 
     Args:
-        policy: a GaussianPolicy.
+        policy: the policy whose log-probabilities these are.
         params: with the task axis T.
-        batch: PolicyBatch.
-        old: the moments of the policies that sampled the batch.
+        batch: the samples.
+        old: the `distribution_params` of the policies that sampled the batch.
     """
-    score = distribution(*policy.moments(params, batch.observations)).log_prob(batch.actions)
+    score = policy.distribution(policy.distribution_params(params, batch.observations)).log_prob(batch.actions)
     if old is not None:
-        score = tf.exp(score - distribution(*old).log_prob(batch.actions))
+        score = tf.exp(score - policy.distribution(old).log_prob(batch.actions))
     return -tf.reduce_sum(batch.weights * batch.advantages * score, axis=1)
 
 
-def inner_step(policy, params, batch, step_size, old=None):
-    """One step of gradient descent on `policy_gradient_loss`, every task from its own parameters on its own batch.
+def inner_step(
+    policy: GaussianPolicy,
+    params: Sequence[tf.Tensor],
+    batch: PolicyBatch,
+    step_size: float | tf.Tensor,
+    old: tuple | None = None,
+) -> list[tf.Tensor]:
+    """One step of gradient descent on `policy_gradient_loss`, for every task from its own parameters on its own batch.
 
     Args:
-        policy: a GaussianPolicy; the parameters that it calls adaptable move.
+        policy: `policy.adaptable` says which parameters the step changes.
         params: with the task axis T.
-        batch: PolicyBatch.
+        batch: the samples.
         step_size: alpha.
         old: see `policy_gradient_loss`.
 

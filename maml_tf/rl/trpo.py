@@ -1,7 +1,7 @@
-"""Trust region policy optimisation (PROTOCOL 3.4): conjugate gradient, step length and line search.
+"""Trust region policy optimisation (PROTOCOL 3.4): a natural gradient step, then a search along it.
 
-Plain vectors in NumPy; what is optimised comes as functions of a parameter vector. So the same update serves the
-meta-step of MAML, where the functions look through the inner step, and the training of a single policy.
+Everything here is NumPy on parameter vectors. What is optimised comes as functions of a vector. So the same update
+serves the meta-step of MAML, whose functions differentiate through the inner steps, and the training of one policy.
 """
 
 import dataclasses
@@ -9,18 +9,23 @@ from collections.abc import Callable
 
 import numpy as np
 
+Vector = np.ndarray
+Product = Callable[[Vector], Vector]
+
 
 @dataclasses.dataclass(frozen=True)
 class TrustRegion:
-    """The authors' settings, but for the exact Fisher products (PROTOCOL 3.4).
+    """The authors' settings, except that Fisher products are exact (PROTOCOL 3.4).
 
     Attributes:
         max_kl: limit of the mean KL divergence; 0.01 (0.02 for the published half-cheetah direction).
         damping: added to the Fisher matrix's diagonal.
-        iterations, tolerance: of the conjugate gradient; the tolerance is one of the squared residual.
-        backtrack_ratio, max_backtracks: of the line search; so many lengths are tried.
-        finite_differences: Fisher products from differences of the KL divergence's gradient, as the authors made them,
-            instead of exact ones.
+        iterations: limit of conjugate gradient iterations.
+        tolerance: the conjugate gradient stops when the squared norm of the residual is below it.
+        backtrack_ratio: the line search shortens a rejected step by this factor.
+        max_backtracks: step lengths that the line search tries.
+        finite_differences: approximate Fisher products by differences of the KL divergence's gradient, as the authors
+            did, instead of computing them exactly.
     """
 
     max_kl: float = 0.01
@@ -43,24 +48,25 @@ class Objective:
         kl_gradient: theta -> gradient of the KL divergence [P]; for finite differences only.
     """
 
-    loss_and_gradient: Callable
-    loss_and_kl: Callable
-    fisher_product: Callable
-    kl_gradient: Callable | None = None
+    loss_and_gradient: Callable[[Vector], tuple[float, Vector]]
+    loss_and_kl: Callable[[Vector], tuple[float, float]]
+    fisher_product: Product
+    kl_gradient: Callable[[Vector], Vector] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What one update did.
+    """The outcome of one update.
 
     Attributes:
-        theta: the new parameters [P]; the old ones where no length was accepted.
-        accepted: whether a length was.
-        loss_before, loss_after, kl: at the parameters returned.
-        backtracks: lengths rejected.
+        theta: the new parameters [P]; the old ones if no step length was accepted.
+        accepted: whether a step length was accepted.
+        loss_before: the loss at the old parameters.
+        loss_after, kl: the loss and the mean KL divergence at `theta`.
+        backtracks: step lengths that were rejected.
     """
 
-    theta: np.ndarray
+    theta: Vector
     accepted: bool
     loss_before: float
     loss_after: float
@@ -68,17 +74,57 @@ class Step:
     backtracks: int
 
 
-def conjugate_gradient(product, b, iterations=10, tolerance=1e-10):
+def update(objective: Objective, theta: Vector, region: TrustRegion) -> Step:
+    """One step within the trust region.
+
+    Args:
+        objective: its sampling parameters must be `theta`.
+        theta: float64 [P].
+        region: the settings.
+
+    Returns:
+        The new parameters lower the loss and keep the KL divergence within the limit, or they are theta itself.
+
+    Raises:
+        FloatingPointError: the loss or its gradient at theta is not finite.
+    """
+    loss, gradient = objective.loss_and_gradient(theta)
+    if not (np.isfinite(loss) and np.isfinite(gradient).all()):
+        raise FloatingPointError(f"the loss ({loss}) or its gradient is not finite before the update")
+    fisher_product = objective.fisher_product
+    if region.finite_differences:
+        fisher_product = finite_difference_product(objective.kl_gradient, theta)
+    full_step = natural_gradient_step(fisher_product, gradient, region)
+    return line_search(objective.loss_and_kl, theta, loss, full_step, region)
+
+
+def natural_gradient_step(fisher_product: Product, gradient: Vector, region: TrustRegion) -> Vector:
+    """The longest step [P] along F^-1 g whose KL divergence, to second order, is within the limit.
+
+    With x = F^-1 g the divergence of a step s x is s^2 x' F x / 2, so s = sqrt(2 max_kl / x' F x). The step is to be
+    subtracted from theta.
+    """
+
+    def damped_product(v):
+        return fisher_product(v) + region.damping * v
+
+    direction, image = conjugate_gradient(damped_product, gradient, region.iterations, region.tolerance)
+    return np.sqrt(2 * region.max_kl / (direction @ image + 1e-8)) * direction
+
+
+def conjugate_gradient(
+    product: Product, b: Vector, iterations: int = 10, tolerance: float = 1e-10
+) -> tuple[Vector, Vector]:
     """Approximately solves A x = b for a symmetric positive definite A.
 
     Args:
         product: v -> A v.
         b: [P].
-        iterations: at most so many.
+        iterations: limit of iterations, one product each.
         tolerance: stop when the squared norm of the residual is below.
 
     Returns:
-        (x, A x), both [P]; A x from the residual, at no product's cost.
+        (x, A x), both [P]. A x follows from the residual and costs no product.
     """
     x, residual, direction = np.zeros_like(b), b.copy(), b.copy()
     squared = residual @ residual
@@ -94,11 +140,35 @@ def conjugate_gradient(product, b, iterations=10, tolerance=1e-10):
     return x, b - residual
 
 
-def finite_difference_product(gradient, theta):
+def line_search(
+    loss_and_kl: Callable[[Vector], tuple[float, float]],
+    theta: Vector,
+    loss: float,
+    full_step: Vector,
+    region: TrustRegion,
+) -> Step:
+    """The longest of the shortened steps that lowers the loss and keeps the KL divergence within the limit.
+
+    Args:
+        loss_and_kl: see `Objective`.
+        theta: where the search starts, [P].
+        loss: the loss at theta.
+        full_step: [P], to be subtracted.
+        region: how steps are shortened, how many are tried, and the limit of the divergence.
+    """
+    for backtracks in range(region.max_backtracks):
+        candidate = theta - region.backtrack_ratio**backtracks * full_step
+        new_loss, kl = loss_and_kl(candidate)
+        if new_loss < loss and kl <= region.max_kl:
+            return Step(candidate, True, float(loss), float(new_loss), float(kl), backtracks)
+    return Step(theta, False, float(loss), float(loss), 0.0, region.max_backtracks)
+
+
+def finite_difference_product(gradient: Callable[[Vector], Vector], theta: Vector) -> Product:
     """v -> H v by a central difference of a gradient at theta +- eps v, with the authors' eps = 1 / (|theta| + 1e-8).
 
-    So large an eps because their base value of 1e-8 was taken by another argument: 1 stood in its place in every
-    published run (PROTOCOL 0, row 9). In float32 the nominal value would give noise.
+    Their code asks for a base value of 1e-8 but passes it as another argument, so the base value was 1 in every
+    published run (PROTOCOL 0, row 9). In float32 the intended value would give noise.
     """
     eps = 1.0 / (np.linalg.norm(theta) + 1e-8)
 
@@ -106,37 +176,3 @@ def finite_difference_product(gradient, theta):
         return (gradient(theta + eps * v) - gradient(theta - eps * v)) / (2 * eps)
 
     return product
-
-
-def update(objective, theta, region):
-    """One step within the trust region.
-
-    Args:
-        objective: Objective, its sampling parameters being `theta`.
-        theta: float64 [P].
-        region: TrustRegion.
-
-    Returns:
-        A Step. Its parameters lower the loss and keep the KL divergence within the limit, or are theta itself.
-
-    Raises:
-        FloatingPointError: the loss or its gradient at theta is not finite.
-    """
-    loss, gradient = objective.loss_and_gradient(theta)
-    if not (np.isfinite(loss) and np.isfinite(gradient).all()):
-        raise FloatingPointError(f"the loss ({loss}) or its gradient is not finite before the update")
-    fisher_product = objective.fisher_product
-    if region.finite_differences:
-        fisher_product = finite_difference_product(objective.kl_gradient, theta)
-
-    def damped(v):
-        return fisher_product(v) + region.damping * v
-
-    direction, image = conjugate_gradient(damped, gradient, region.iterations, region.tolerance)
-    full_step = np.sqrt(2 * region.max_kl / (direction @ image + 1e-8)) * direction
-    for backtracks in range(region.max_backtracks):
-        candidate = theta - region.backtrack_ratio**backtracks * full_step
-        new_loss, kl = objective.loss_and_kl(candidate)
-        if new_loss < loss and kl <= region.max_kl:
-            return Step(candidate, True, float(loss), float(new_loss), float(kl), backtracks)
-    return Step(theta, False, float(loss), float(loss), 0.0, region.max_backtracks)

@@ -1,6 +1,8 @@
-"""The linear feature baseline: a value function that is fitted to each task's batch anew (PROTOCOL 3.2)."""
+"""The linear value baseline: fitted to each task's batch and applied to the same batch (PROTOCOL 3.2)."""
 
 import numpy as np
+
+from maml_tf.rl.sampling.trajectories import Trajectories
 
 OBSERVATION_LIMIT = 10.0
 STEPS_PER_TIME_UNIT = 100.0
@@ -8,7 +10,7 @@ RIDGE = 1e-5
 ATTEMPTS = 5
 
 
-def features(observations, steps):
+def features(observations: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """[o, o^2, t, t^2, t^3, 1] with o = observation clipped to [-10, 10] and t = step / 100.
 
     Args:
@@ -23,11 +25,12 @@ def features(observations, steps):
     return np.concatenate([o, o**2, t, t**2, t**3, np.ones_like(t)], axis=-1)
 
 
-def fit(inputs, targets):
+def fit(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Ridge regression on one task's time steps, by the normal equations.
 
-    A solution that is not finite is tried again with ten times the ridge, five times in all, as the authors do. The
-    ridge makes the equations definite, so their least-squares solver and a direct one agree.
+    If the solution is not finite, the ridge is made ten times as large and the equations are solved again, at most five
+    times, as the authors do. The ridge makes the equations definite, so their least-squares solver and a direct one
+    agree.
 
     Args:
         inputs: features [n, F]
@@ -52,11 +55,11 @@ def fit(inputs, targets):
     raise FloatingPointError("the baseline has no finite solution: an observation or a return is not finite")
 
 
-def fitted_values(trajectories, returns):
-    """Values of every time step, by a baseline fitted to the very samples it is applied to, each task by itself.
+def fitted_values(trajectories: Trajectories, returns: np.ndarray) -> np.ndarray:
+    """The value of every time step; each task's baseline is fitted to the samples that it is applied to.
 
     Args:
-        trajectories: Trajectories of T tasks, B time steps each.
+        trajectories: T tasks, B time steps each.
         returns: discounted returns [T, B], the targets.
 
     Returns:

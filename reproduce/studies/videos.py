@@ -45,8 +45,7 @@ def policies(environment):
     goals = all_goals[[all_goals.argmin(), all_goals.argmax()]]
     params = read_weights(path, experiment.model)
     stages = list(experiment.adaptation(params, spec.evaluation.later_factors[0], goals))
-    unflat = experiment.learner.objective.unflat
-    return goals, {step: experiment.model.actor(unflat(stages[step].params)) for step in STEPS}
+    return goals, {step: stages[step].actor for step in STEPS}
 
 
 def film(environment, goal, actor):

@@ -1,4 +1,4 @@
-"""Training of policies: resumed to the same numbers, the best model kept; the test curve's step sizes and goals."""
+"""The arms of reinforcement learning: their learners and samplers, the test curve's step sizes and goals."""
 
 import dataclasses
 import pathlib
@@ -9,81 +9,19 @@ import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.rl import ReinforcementLearningExperiment
-from maml_tf.experiments.spec import MetaSpec, TrustRegionSpec, read_spec
-from maml_tf.rl.sampling.sampler import Sampler
-from maml_tf.rl.train import train_policy
+from maml_tf.experiments.spec import read_spec
+from maml_tf.rl.maml_adam import MAMLAdam
+from maml_tf.rl.maml_trpo import MAMLTRPO
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import RunDirectory, Saved
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
-META = {
-    "TRPO": TrustRegionSpec(iterations=4, batch_size=2, max_kl=0.01),
-    "Adam": MetaSpec(iterations=4, batch_size=2, learning_rate=0.01),
-}
 
 
 def experiment(name="point_navigation_maml", seed=1, **evaluation):
     spec = read_spec(SPECS / f"{name}.yaml", "smoke")
     evaluation = dataclasses.replace(spec.evaluation, **evaluation)
     return ReinforcementLearningExperiment(dataclasses.replace(spec, evaluation=evaluation, targets={}), seed)
-
-
-def train(folder, meta, stop_after=None, **options):
-    """Trains on 2D navigation; `stop_after` iterations it is killed while it samples for the next one."""
-    built = experiment()
-    sampler = Sampler(built.make_envs, meta.batch_size, 2)
-    sample, calls = sampler.sample, []
-
-    def counted(actor, goals, seed):
-        calls.append(goals)
-        if stop_after is not None and len(calls) > 2 * stop_after:  # each iteration samples before and after adapting
-            raise KeyboardInterrupt
-        return sample(actor, goals, seed)
-
-    sampler.sample = counted
-    settings = {"goal_every": "task", "seed": 1, "run_dir": RunDirectory(folder)} | options
-    return train_policy(built.learner, sampler, built.initial_params, meta, **settings), calls
-
-
-@pytest.mark.parametrize("optimizer", META)
-def test_a_killed_training_resumes_to_the_same_bits(tmp_path, optimizer):
-    whole, _ = train(tmp_path / "whole", META[optimizer])
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "killed", META[optimizer], stop_after=2)
-    assert RunDirectory(tmp_path / "killed").read().iteration == 2
-    with pytest.raises(UsageError, match="stopped at iteration 2 of 4: --resume goes on"):
-        train(tmp_path / "killed", META[optimizer])
-    resumed, calls = train(tmp_path / "killed", META[optimizer], resume=True)
-    assert len(calls) == 2 * 2
-    assert resumed.iteration == whole.iteration == 4
-    assert resumed.validations == whole.validations
-    assert resumed.losses == whole.losses
-    assert resumed.best_iteration == whole.best_iteration
-    for name in ("params", "first_moments", "second_moments"):
-        for one, two in zip(getattr(resumed.state, name), getattr(whole.state, name), strict=True):
-            np.testing.assert_array_equal(one, two)
-    for one, two in zip(resumed.best_params, whole.best_params, strict=True):
-        np.testing.assert_array_equal(one, two)
-
-
-def test_the_best_model_is_the_one_that_sampled_the_highest_return_after_adaptation(tmp_path):
-    saved, _ = train(tmp_path, META["TRPO"])
-    iterations, returns = np.transpose(saved.validations)
-    np.testing.assert_array_equal(iterations, range(4))
-    assert saved.best_score == returns.max()
-    assert saved.best_iteration == returns.argmax()
-    until_then, _ = train(tmp_path / "shorter", dataclasses.replace(META["TRPO"], iterations=max(1, returns.argmax())))
-    expected = until_then.state.params if returns.argmax() else experiment().initial_params
-    for one, two in zip(saved.best_params, expected, strict=True):
-        np.testing.assert_array_equal(one, two)
-
-
-def test_goals_are_drawn_anew_in_every_iteration_or_for_every_trajectory(tmp_path):
-    _, goals = train(tmp_path / "tasks", META["TRPO"])
-    np.testing.assert_array_equal(goals[0], goals[1])  # the same tasks before and after adaptation
-    assert not np.isclose(goals[0], goals[2]).any()
-    _, goals = train(tmp_path / "trajectories", META["TRPO"], goal_every="trajectory")
-    assert all(each is None for each in goals)
 
 
 def test_the_test_halves_the_step_size_after_the_first_step(monkeypatch):
@@ -102,32 +40,29 @@ def test_the_test_halves_the_step_size_after_the_first_step(monkeypatch):
     assert settings == {"test_physics_failures": 0}
 
 
-def test_failures_of_the_physics_are_counted_over_the_whole_training(tmp_path, monkeypatch):
-    """Each sample of each of the 2 tasks is made to hold one, before and after adapting, in 4 iterations."""
-    sample = Sampler.sample
-
-    def failing(self, *arguments, **named):
-        trajectories = sample(self, *arguments, **named)
-        trajectories.physics_failures[:] = 1
-        return trajectories
-
-    monkeypatch.setattr(Sampler, "sample", failing)
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, META["TRPO"], stop_after=2)
-    saved, _ = train(tmp_path, META["TRPO"], resume=True)
-    assert saved.physics_failures == RunDirectory(tmp_path).read().physics_failures == 4 * 2 * 2
-    _, settings = experiment(steps=0).test(saved)
+def test_failures_of_the_physics_in_training_are_passed_on():
+    built = experiment(steps=0)
+    saved = Saved(TrainingState.start(built.initial_params), physics_failures=16)
+    saved.validated(0, built.initial_params, -40.0)
+    _, settings = built.test(saved)
     assert settings["training_physics_failures"] == 16
-    assert settings["test_physics_failures"] == 2 * 4  # the best and the last model, four goals
+    assert settings["test_physics_failures"] == 0
 
 
-def test_what_breaks_down_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "learner"),
+    [("point_navigation_pretrained", MAMLAdam), ("point_navigation_maml", MAMLTRPO), ("ant_velocity_oracle", MAMLTRPO)],
+)
+def test_the_specs_outer_loop_chooses_the_learner(name, learner):
+    built = experiment(name)
+    assert type(built.learner) is learner
+    if learner is MAMLTRPO:
+        assert built.learner.trust_region.max_kl == built.spec.meta.max_kl
+
+
+def test_what_breaks_down_is_named():
     built = experiment()
     broken = [p * float("nan") for p in built.initial_params]
-    sampler = Sampler(built.make_envs, 2, 2)
-    settings = {"goal_every": "task", "seed": 1, "run_dir": RunDirectory(tmp_path), "label": "2D (paper, seed 1)"}
-    with pytest.raises(FloatingPointError, match=r"^2D \(paper, seed 1\): iteration 0: no finite actions"):
-        train_policy(built.learner, sampler, broken, META["TRPO"], **settings)
     with pytest.raises(FloatingPointError, match=r"^point_navigation_maml, seed 1, return: no finite actions"):
         built.test(Saved(TrainingState.start(broken)))
 

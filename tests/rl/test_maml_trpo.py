@@ -36,25 +36,36 @@ def goals():
 @pytest.mark.parametrize("finite_differences", [False, True])
 def test_an_iteration_lowers_the_loss_within_the_divergence(sampler, goals, num_steps, finite_differences):
     maml = learner(num_steps, finite_differences=finite_differences)
-    theta = maml.initial_parameters()
-    iteration = maml.iteration(theta, sampler, goals, np.random.default_rng(1))
-    assert iteration.step.accepted
-    assert iteration.step.loss_before == pytest.approx(0, abs=1e-6)  # ratio 1, advantages of mean 0
-    assert iteration.step.loss_after < -1e-4
-    assert 1e-5 < iteration.step.kl <= 0.01
+    start = maml.initial_state()
+    iteration = maml.iteration(start, sampler, goals, np.random.default_rng(1))
+    assert iteration.metrics["loss"] < -1e-4  # before: 0, the ratio being 1 and the mean of the advantages 0
+    assert 1e-5 < iteration.metrics["kl"] <= 0.01
+    assert iteration.metrics["backtracks"] < maml.trust_region.max_backtracks
     assert len(iteration.returns) == num_steps + 1
     assert iteration.physics_failures == 0
-    assert (iteration.theta != theta).any()
-    np.testing.assert_array_equal(maml.initial_parameters(), theta)  # nothing is assigned to the policy
+    assert int(iteration.state.iteration) == 1
+    for new, old, own in zip(iteration.state.params, start.params, maml.initial_params(), strict=True):
+        assert (new.numpy() != old.numpy()).any()
+        np.testing.assert_array_equal(old, own)  # nothing is assigned to the policy
+
+
+def test_a_rejected_update_leaves_theta(sampler, goals):
+    maml = learner(max_backtracks=0)
+    start = maml.initial_state()
+    iteration = maml.iteration(start, sampler, goals, np.random.default_rng(1))
+    assert iteration.metrics["kl"] == 0
+    for new, old in zip(iteration.state.params, start.params, strict=True):
+        np.testing.assert_array_equal(new, old)
 
 
 def test_same_seed_same_iteration(sampler, goals):
     one, again, other = (
-        learner().iteration(learner().initial_parameters(), sampler, goals, np.random.default_rng(seed))
+        learner().iteration(learner().initial_state(), sampler, goals, np.random.default_rng(seed))
         for seed in (1, 1, 2)
     )
     assert one.returns == again.returns
-    np.testing.assert_allclose(one.theta, again.theta, rtol=1e-6, atol=1e-7)
+    for first, second in zip(one.state.params, again.state.params, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-6, atol=1e-7)
     assert one.returns != other.returns
 
 
@@ -69,7 +80,7 @@ def test_returns_are_the_mean_over_trajectories(sampler, goals, monkeypatch):
     original = maml_trpo.policy_batch
     monkeypatch.setattr(maml_trpo, "policy_batch", watched)
     maml = learner()
-    iteration = maml.iteration(maml.initial_parameters(), sampler, goals, np.random.default_rng(1))
+    iteration = maml.iteration(maml.initial_state(), sampler, goals, np.random.default_rng(1))
     for found, samples in zip(iteration.returns, handed_out, strict=True):
         sums, current = [], 0.0
         for reward, last in zip(samples.rewards[samples.mask], samples.last[samples.mask], strict=True):
@@ -82,8 +93,7 @@ def test_returns_are_the_mean_over_trajectories(sampler, goals, monkeypatch):
 
 def test_every_task_is_adapted_from_theta_on_its_own_samples(sampler, goals):
     maml, step_size = learner(), tf.constant(0.5)
-    theta = maml.initial_parameters()
-    params = tf.tile(tf.constant(theta, tf.float32)[tf.newaxis], [TASKS, 1])
+    params = tf.tile(maml.objective.flat(maml.initial_params())[tf.newaxis], [TASKS, 1])
     samples = sampler.sample(maml.policy.actor(maml.objective.unflat(params)), goals, seed=0)
     together = maml.objective.adapted(params, maml_trpo.policy_batch(samples), step_size).numpy()
     for task in range(TASKS):
@@ -98,9 +108,9 @@ def test_plain_trpo_learns_a_fixed_goal():
     """Without inner steps, one task: the policy comes to walk towards (0.4, 0.4)."""
     sampler = Sampler(functools.partial(PointNavigation, max_episode_steps=HORIZON), 1, 20)
     maml, rng = learner(num_steps=0), np.random.default_rng(0)
-    theta, returns = maml.initial_parameters(), []
+    state, returns = maml.initial_state(), []
     for _ in range(25):
-        iteration = maml.iteration(theta, sampler, np.array([[0.4, 0.4]]), rng)
-        theta = iteration.theta
+        iteration = maml.iteration(state, sampler, np.array([[0.4, 0.4]]), rng)
+        state = iteration.state
         returns += iteration.returns
     assert np.mean(returns[-5:]) > np.mean(returns[:5]) + 2

@@ -3,69 +3,16 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from reference.policy_problem import ALPHA, CASES, Problem, matrix_of
 
 from maml_tf.rl.advantages import advantages
-from maml_tf.rl.meta_objective import MetaObjective
-from maml_tf.rl.policy import GaussianPolicy
-from maml_tf.rl.policy_gradient import inner_step, policy_batch
+from maml_tf.rl.policy_gradient import inner_step
 from maml_tf.rl.trpo import finite_difference_product
 
-ALPHA = 0.3
 
-
-class Problem:
-    """Three tasks' random samples before and after `num_steps` inner steps of a small policy."""
-
-    def __init__(
-        self, random_trajectories, num_steps, context_size=0, likelihood_ratio=False, activation="tanh", padding=0.0
-    ):
-        self.policy = GaussianPolicy(3, 2, (5, 4), activation, context_size, dtype="float64")
-        self.objective = MetaObjective(self.policy, ALPHA, likelihood_ratio)
-        self.theta = np.random.default_rng(7).normal(size=sum(self.objective.sizes)) / 2
-        self.samples = [random_trajectories(seed, padding=padding) for seed in range(num_steps + 1)]
-        *self.earlier, self.later = (policy_batch(samples, "float64") for samples in self.samples)
-        self.path = [tf.tile(tf.constant(self.theta)[tf.newaxis], [3, 1])]
-        for batch in self.earlier:
-            self.path.append(self.objective.adapted(self.path[-1], batch, tf.constant(ALPHA, "float64")))
-        batches = (*self.earlier, self.later)
-        self.old = [self.objective.moments(*sampled) for sampled in zip(self.path, batches, strict=True)]
-
-    def loss_and_kl(self, theta):
-        loss, kl = self.objective.loss_and_kl(tf.constant(theta), self.earlier, self.later, self.old)
-        return float(loss), float(kl)
-
-    def loss_and_gradient(self, theta):
-        loss, gradient = self.objective.loss_and_gradient(tf.constant(theta), self.earlier, self.later, self.old)
-        return float(loss), gradient.numpy()
-
-    def kl_gradient(self, theta):
-        return self.objective.kl_gradient(tf.constant(theta), self.earlier, self.later, self.old).numpy()
-
-    def fisher_product(self, v):
-        return self.objective.fisher(self.path, self.earlier, self.later)(v)
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        (0, 0, False),
-        (1, 0, False),
-        (2, 0, False),
-        (2, 3, False),
-        (1, 0, True),
-        (2, 3, True),
-        (1, 0, False, "relu"),
-        (2, 3, True, "relu"),
-    ],
-    ids=lambda sizes: (
-        f"{sizes[0]} inner steps"
-        + " of a context vector" * (sizes[1] > 0)
-        + " by the likelihood ratio" * sizes[2]
-        + " through ReLUs" * (len(sizes) > 3)
-    ),
-)
-def problem(request, random_trajectories):
-    return Problem(random_trajectories, *request.param)
+@pytest.fixture(scope="module", params=CASES)
+def problem(request):
+    return Problem(*request.param)
 
 
 def differences(function, theta, step=1e-6):
@@ -94,7 +41,7 @@ def test_loss_and_divergence_equal_a_plain_loop(problem):
         ratio = problem.objective.likelihood_ratio
         params = inner_step(problem.policy, params, batch, ALPHA, old if ratio else None)
     params = problem.objective.flat(params)
-    new = [m.numpy() for m in problem.objective.moments(params, problem.later)]
+    new = [m.numpy() for m in problem.objective.distribution_params(params, problem.later)]
     old = [m.numpy() for m in problem.old[-1]]
     samples, losses, kls = problem.samples[-1], [], []
     advantage = advantages(samples)
@@ -133,8 +80,7 @@ def test_the_divergences_gradient_equals_finite_differences(problem):
 
 
 def test_the_fisher_product_equals_the_explicit_second_derivative(problem):
-    P = len(problem.theta)
-    fisher = np.stack([problem.fisher_product(row) for row in np.eye(P)])
+    fisher = matrix_of(problem.fisher_product, len(problem.theta))
     hessian = differences(problem.kl_gradient, problem.theta)
     np.testing.assert_allclose(fisher, hessian, atol=1e-6 * np.abs(hessian).max())
     np.testing.assert_allclose(fisher, fisher.T, atol=1e-12 * np.abs(fisher).max())
@@ -147,20 +93,22 @@ def test_the_authors_finite_differences_point_the_same_way(problem):
     assert theirs @ exact / np.linalg.norm(theirs) / np.linalg.norm(exact) > 0.95
 
 
-def test_what_is_not_masked_in_has_no_influence(random_trajectories):
-    clean, filled = Problem(random_trajectories, 1), Problem(random_trajectories, 1, padding=50.0)
+def test_what_is_not_masked_in_has_no_influence():
+    clean, filled = Problem(1), Problem(1, padding=50.0)
     theta = clean.theta + 0.1
     assert filled.loss_and_kl(theta) == clean.loss_and_kl(theta)
     np.testing.assert_array_equal(filled.loss_and_gradient(theta)[1], clean.loss_and_gradient(theta)[1])
     np.testing.assert_array_equal(filled.fisher_product(theta), clean.fisher_product(theta))
+    fast = [problem.objective.fisher(problem.steps)(theta) for problem in (filled, clean)]
+    np.testing.assert_array_equal(*fast)
 
 
-def test_the_meta_gradient_looks_through_the_inner_step(random_trajectories):
+def test_the_meta_gradient_looks_through_the_inner_step():
     """It is not the gradient by the adapted parameters (the first-order approximation)."""
-    problem = Problem(random_trajectories, 1)
+    problem = Problem(1)
     _, second_order = problem.loss_and_gradient(problem.theta)
     last_only = [
-        problem.objective.loss_and_gradient(problem.path[-1][task], [], *tasks(problem, task))[1].numpy()
+        problem.objective.loss_and_gradient(problem.steps[-1].params[task], [], *tasks(problem, task))[1].numpy()
         for task in range(3)
     ]
     first_order = np.mean(last_only, axis=0)
@@ -172,7 +120,7 @@ def tasks(problem, task):
 
 
 def test_vectors_and_lists_of_parameters_are_the_same_thing(problem):
-    params = problem.policy.parameters()
+    params = problem.policy.initial_params()
     for one, two in zip(params, problem.objective.unflat(problem.objective.flat(params)), strict=True):
         np.testing.assert_array_equal(one, two)
-    assert problem.objective.flat(problem.objective.unflat(problem.path[0])).shape == (3, len(problem.theta))
+    assert problem.objective.flat(problem.objective.unflat(problem.steps[0].params)).shape == (3, len(problem.theta))

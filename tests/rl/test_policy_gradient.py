@@ -20,7 +20,7 @@ def problem(random_trajectories):
 def test_the_loss_is_minus_the_mean_of_log_probability_times_advantage(problem):
     policy, params, samples = problem
     found = policy_gradient_loss(policy, params, policy_batch(samples, "float64")).numpy()
-    mean, log_std = (m.numpy() for m in policy.moments(params, samples.observations.astype(float)))
+    mean, log_std = (m.numpy() for m in policy.distribution_params(params, samples.observations.astype(float)))
     normal = -0.5 * ((samples.actions - mean) / np.exp(log_std)) ** 2 - log_std - 0.5 * np.log(2 * np.pi)
     for task, mask in enumerate(samples.mask):
         product = normal[task, mask].sum(axis=1) * advantages(samples)[task, mask]
@@ -31,7 +31,7 @@ def test_with_the_likelihood_ratio_value_and_gradient_are_those_of_importance_sa
     policy, params, samples = problem
     batch = policy_batch(samples, "float64")
     sampling = [tf.constant(p) for p in params]
-    old = policy.moments(sampling, batch.observations)
+    old = policy.distribution_params(sampling, batch.observations)
 
     def gradient(old):
         with tf.GradientTape() as tape:
@@ -42,7 +42,7 @@ def test_with_the_likelihood_ratio_value_and_gradient_are_those_of_importance_sa
     for one, two in zip(gradient(old), gradient(None), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-12)  # where the policy sampled, both losses have one gradient
     moved = [p + 0.1 for p in params]
-    mean, log_std = (m.numpy() for m in policy.moments(moved, batch.observations))
+    mean, log_std = (m.numpy() for m in policy.distribution_params(moved, batch.observations))
     old_mean, old_log_std = (m.numpy() for m in old)
 
     def density(mean, log_std):

@@ -1,4 +1,6 @@
-"""The ant: run at a goal velocity, or forward or backward (paper section 5.3; PROTOCOL 4.2, 4.5)."""
+"""The ant: run at a goal velocity, or forward or backward (section 5.3; PROTOCOL 4.2, 4.5)."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -6,16 +8,19 @@ from maml_tf.rl.envs.goals import Directions, UniformGoals
 from maml_tf.rl.envs.mujoco_env import HORIZON, MujocoVectorEnv, compile_spec, gymnasium_spec
 from maml_tf.rl.envs.registry import register
 
+if TYPE_CHECKING:
+    import mujoco
+
 CONTROL_COST = 0.005
 CONTACT_COST = 0.0005
 SURVIVAL_BONUS = 0.05
 HEALTHY_HEIGHT = (0.2, 1.0)
 MAX_TORQUE = 150.0
-CONTACT_MARGIN = 0.01  # m; contacts push from this distance on
+CONTACT_MARGIN = 0.01  # m; contacts push below this distance
 
 
-def ant_model():
-    """rllab's ant, made of Gymnasium's: longer time step, harder contacts, torques as controls (PROTOCOL 4.2)."""
+def ant_model() -> "mujoco.MjModel":
+    """Gymnasium's ant changed to rllab's: longer time step, harder contacts, torques as controls (PROTOCOL 4.2)."""
     import mujoco  # loaded when an environment is made, not with its name
 
     spec = gymnasium_spec("ant.xml")
@@ -26,8 +31,8 @@ def ant_model():
     for actuator in spec.actuators:
         actuator.gear[0] = 1.0
         actuator.ctrlrange[:] = (-MAX_TORQUE, MAX_TORQUE)
-    # Today's MuJoCo computes the contact forces on bodies only where a sensor of forces or accelerations asks for them;
-    # without one, 84 observations and the contact cost would be zero (PROTOCOL 4.2).
+    # Today's MuJoCo computes the contact forces on bodies only if a sensor of forces or accelerations needs them.
+    # Without one, 84 observations and the contact cost would be zero (PROTOCOL 4.2).
     spec.add_sensor(
         name="torso_acceleration",
         type=mujoco.mjtSensor.mjSENS_FRAMELINACC,
@@ -38,11 +43,11 @@ def ant_model():
 
 
 def _touch_the_floor_alone(spec):
-    """Names the pairs of geoms that can collide, as Gymnasium's bit masks have it: the floor with each of the others.
+    """Names the pairs of geoms that can collide: the floor with each of the others, as Gymnasium's bit masks say.
 
-    Today's MuJoCo adds up the margins of two geoms, the paper's took the larger one: between geoms of 0.01 m each the
-    feet would be pushed from 0.02 m on. A pair has its own margin. It also spares the search for what is close to what,
-    15 % of the physics.
+    Today's MuJoCo adds up the margins of two geoms. The MuJoCo of the paper's time took the larger one. With two
+    margins of 0.01 m, contacts would now push the feet from a distance of 0.02 m. A named pair has one margin. Naming
+    the pairs also saves MuJoCo the search for geoms that are close to each other.
     """
     for geom in spec.geoms:
         geom.contype = geom.conaffinity = 0
@@ -60,15 +65,15 @@ def _touch_the_floor_alone(spec):
 
 
 class Ant(MujocoVectorEnv):
-    """rllab's ant: 8 torques, 125 observations, a step of 0.02 s (RK4); a torso too low or high ends a rollout.
+    """rllab's ant: 8 torques, 125 observations, a step of 0.02 s (RK4). A torso too low or too high ends a rollout.
 
-    Observations are the positions and velocities (x and y included), the contact forces clipped to +-1, the torso's
-    rotation matrix and the centre of mass.
+    Observations are the positions and velocities (x and y included), the contact forces clipped to [-1, 1], the
+    torso's rotation matrix and the centre of mass.
     """
 
     goal_distribution = None
 
-    def __init__(self, num_envs, **settings):
+    def __init__(self, num_envs: int, **settings):
         model = ant_model()
         self._contacts = slice(model.nq + model.nv, model.nq + model.nv + 6 * model.nbody)  # among the observations
         super().__init__(
@@ -96,7 +101,7 @@ class Ant(MujocoVectorEnv):
         )
 
     def _rewards(self, rows, actions, observations):
-        # The control cost is 0.005 * sum (torque / 150)^2: of the actions in normalised units.
+        # The control cost is 0.005 * sum (torque / 150)^2, and torque / 150 is the action in normalised units.
         return (
             self._progress(self.torso_velocity[rows, 0], self.goals[rows])
             - CONTROL_COST * np.square(actions).sum(axis=1)
@@ -117,9 +122,9 @@ class Ant(MujocoVectorEnv):
     targets_id="rl_ant_goal_velocity",
 )
 class AntVelocity(Ant):
-    """The goal is a velocity from 0 to 3 m/s; the reward 1 minus the distance to it, costs and survival bonus aside.
+    """The goal is a velocity from 0 to 3 m/s. The reward is 1 - |velocity - goal| - costs + survival bonus.
 
-    The 1 a step is the "positive bonus" of the paper's appendix, which keeps the ant from ending its rollouts.
+    The 1 is the "positive bonus" of the paper's appendix, which keeps the ant from ending its rollouts.
     """
 
     goal_distribution = UniformGoals(0.0, 3.0)
@@ -136,9 +141,9 @@ class AntVelocity(Ant):
     targets_id="rl_ant_forward_backward",
 )
 class AntDirection(Ant):
-    """The goal is +1 (forward) or -1 (backward); the reward the velocity that way, costs and survival bonus aside.
+    """The goal is +1 (forward) or -1 (backward). The reward is goal x velocity - costs + survival bonus.
 
-    The test goals are drawn by an older rule of the authors', the only one that splits their results (PROTOCOL 4.5).
+    The test goals follow an older rule of the authors, the only one that splits their results (PROTOCOL 4.5).
     """
 
     goal_distribution = Directions(test_seed=2, test_low=0.1, test_high=0.8, test_threshold=0.4)

@@ -1,4 +1,4 @@
-"""The tasks of the paper's reinforcement-learning experiments: how goals are drawn for training and for the test."""
+"""How goals are drawn: the tasks of reinforcement learning, for training and for the test."""
 
 import abc
 
@@ -10,27 +10,27 @@ NUM_TEST_GOALS = 40
 
 
 class GoalDistribution(abc.ABC):
-    """p(T) of a family of environments that differ in a goal only.
+    """p(T) of a family of environments that differ only in a goal.
 
     Attributes:
         shape: of one goal; () for a number.
     """
 
-    shape = ()
+    shape: tuple[int, ...] = ()
 
     @abc.abstractmethod
-    def sample(self, rng, num_tasks):
-        """Draws training goals [T, *shape] from a NumPy generator."""
+    def sample(self, rng: np.random.Generator, num_tasks: int) -> np.ndarray:
+        """Draws training goals [T, *shape]."""
 
     @abc.abstractmethod
-    def test_goals(self):
+    def test_goals(self) -> np.ndarray:
         """The 40 goals [40, *shape] that every method is tested on, the same in every run (PROTOCOL 4)."""
 
-    def checked(self, goals, num_envs):
-        """`goals` as float64 [num_envs, *shape]; one goal alone is taken for all.
+    def checked(self, goals: np.ndarray, num_envs: int) -> np.ndarray:
+        """`goals` as float64 [num_envs, *shape]; a single goal is used for all environments.
 
         Raises:
-            UsageError: wrong shape, or not finite.
+            UsageError: the goals have another shape, or are not finite.
         """
         expected = (num_envs, *self.shape)
         goals = np.asarray(goals, np.float64)
@@ -44,10 +44,17 @@ class GoalDistribution(abc.ABC):
 class UniformGoals(GoalDistribution):
     """Goals uniform in [low, high): velocities in m/s, or positions.
 
-    The test goals are NumPy's `RandomState(test_seed)` draws from the same range (PROTOCOL 4.1, 4.3, 4.5).
+    The test goals are draws of NumPy's `RandomState(test_seed)` from the same range (PROTOCOL 4.1, 4.3, 4.5).
+
+    Args:
+        low, high: numbers, or arrays that broadcast to `shape`.
+        shape: of one goal.
+        test_seed: of the test goals.
     """
 
-    def __init__(self, low, high, shape=(), test_seed=1):
+    def __init__(
+        self, low: float | np.ndarray, high: float | np.ndarray, shape: tuple[int, ...] = (), test_seed: int = 1
+    ):
         self.low = low
         self.high = high
         self.shape = shape
@@ -63,15 +70,15 @@ class UniformGoals(GoalDistribution):
 class Directions(GoalDistribution):
     """Forward (+1) or backward (-1), equally likely.
 
-    The authors draw a number and compare it with a threshold. For the test goals their very draws are made again, so
-    that the order and the split of the 40 are theirs (PROTOCOL 4.4, 4.5).
+    The authors draw a number and compare it with a threshold. The test goals repeat their draws, so that the order and
+    the split of the 40 are theirs (PROTOCOL 4.4, 4.5).
 
     Args:
-        test_seed, test_low, test_high: of the `RandomState` draws behind the test goals.
+        test_seed, test_low, test_high: seed and range of the `RandomState` draws behind the test goals.
         test_threshold: draws below it are backward.
     """
 
-    def __init__(self, test_seed, test_low, test_high, test_threshold):
+    def __init__(self, test_seed: int, test_low: float, test_high: float, test_threshold: float):
         self.test_seed = test_seed
         self.test_range = (test_low, test_high)
         self.test_threshold = test_threshold

@@ -1,4 +1,4 @@
-"""The half-cheetah: run at a goal velocity, or forward or backward (paper section 5.3; PROTOCOL 4.2 to 4.4)."""
+"""The half-cheetah: run at a goal velocity, or forward or backward (section 5.3; PROTOCOL 4.2 to 4.4)."""
 
 import numpy as np
 
@@ -10,15 +10,15 @@ CONTROL_COST = 0.05
 
 
 class HalfCheetah(MujocoVectorEnv):
-    """rllab's half-cheetah: 6 torques, 20 observations, a step of 0.01 s; a rollout never ends before the horizon.
+    """rllab's half-cheetah: 6 torques, 20 observations, a step of 0.01 s. No rollout ends before the horizon.
 
-    Gymnasium's model is the same as rllab's; what differs from Gymnasium's environment is all here: one physics step
-    an action, the centre of mass among the observations and its velocity in the reward, the costs, the start.
+    Gymnasium's model is rllab's. The environment differs from Gymnasium's in these points: one physics step per
+    action, the centre of mass in the observations, its velocity in the reward, the costs, and the start states.
     """
 
     goal_distribution = None
 
-    def __init__(self, num_envs, **settings):
+    def __init__(self, num_envs: int, **settings):
         model = compile_spec(gymnasium_spec("half_cheetah.xml"))
         super().__init__(
             model,
@@ -46,7 +46,7 @@ class HalfCheetah(MujocoVectorEnv):
     targets_id="rl_half_cheetah_goal_velocity",
 )
 class HalfCheetahVelocity(HalfCheetah):
-    """The goal is a velocity from 0 to 2 m/s; the reward the negative distance to it, less the control cost."""
+    """The goal is a velocity from 0 to 2 m/s. The reward is - |velocity - goal| - control cost."""
 
     goal_distribution = UniformGoals(0.0, 2.0)
 
@@ -62,7 +62,7 @@ class HalfCheetahVelocity(HalfCheetah):
     targets_id="rl_half_cheetah_forward_backward",
 )
 class HalfCheetahDirection(HalfCheetah):
-    """The goal is +1 (forward) or -1 (backward); the reward the velocity that way, less the control cost."""
+    """The goal is +1 (forward) or -1 (backward). The reward is goal x velocity - control cost."""
 
     goal_distribution = Directions(test_seed=1, test_low=0.0, test_high=2.0, test_threshold=1.0)
 

@@ -6,23 +6,28 @@ Functions import MuJoCo themselves: the names of the environments are known with
 import abc
 import importlib.resources
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maml_tf.rl.envs.mujoco_timer import switch_off_profiler
+from maml_tf.rl.envs.goals import GoalDistribution
+from maml_tf.rl.envs.mujoco_timer import disable_mujoco_timer
 from maml_tf.rl.envs.vector_env import Outcome, TaskVectorEnv
 from maml_tf.runtime import available_cores
 
-HORIZON = 200  # every locomotion environment (PROTOCOL 4.2)
+if TYPE_CHECKING:
+    import mujoco
+
+HORIZON = 200  # time steps of a rollout in every locomotion environment (PROTOCOL 4.2)
 POSITION_NOISE = 0.01
 VELOCITY_NOISE = 0.1
 
 
-def gymnasium_spec(file_name):
-    """One of the models that are installed with Gymnasium, as an `MjSpec` with the sensors that rewards need.
+def gymnasium_spec(file_name: str) -> "mujoco.MjSpec":
+    """One of the models that are installed with Gymnasium, with the sensors that rewards need.
 
     `torso_com` and `torso_velocity` are position (m) and velocity (m/s) of the centre of mass of the torso's subtree,
-    that is of the whole body: what rllab's rewards and observations use (PROTOCOL 4.2).
+    which is the whole body. rllab's rewards and observations use them (PROTOCOL 4.2).
     """
     import mujoco
 
@@ -35,15 +40,15 @@ def gymnasium_spec(file_name):
     return spec
 
 
-def compile_spec(spec):
+def compile_spec(spec: "mujoco.MjSpec") -> "mujoco.MjModel":
     """The `MjModel` of a spec of one robot."""
     import mujoco
 
-    # One robot is one island of constraints. Looking for more costs 8 % of the physics and changes no bit.
+    # One robot is one island of constraints. Looking for more takes time and changes no bit.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND
     with warnings.catch_warnings():
-        # Gymnasium's cheetah uses this attribute. Without it MuJoCo scales the solver's tolerance differently, and the
-        # dynamics are no longer Gymnasium's to the last bit.
+        # Gymnasium's cheetah uses this attribute. Without it MuJoCo would scale the solver's tolerance differently, and
+        # the dynamics would not be Gymnasium's to the last bit.
         warnings.filterwarnings("ignore", "compiler attribute 'settotalmass'")
         return spec.compile()
 
@@ -51,32 +56,34 @@ def compile_spec(spec):
 class MujocoVectorEnv(TaskVectorEnv):
     """N simulations of one model by `mujoco.batch`, one physics step per action as in rllab (PROTOCOL 4.2).
 
+    A subclass implements `_observe`, `_rewards` and, if rollouts can end early, `_terminated`.
+
     Args:
-        model: the MjModel, with actuators limited symmetrically.
+        model: its actuators must have symmetric limits.
         num_envs: N.
         observation_size, goals, max_episode_steps, reveal_task: see TaskVectorEnv.
         stage: the name in MuJoCo's `mjtStage` up to which the new state is computed after a step: the first that gives
             all that observations and rewards read.
-        initial_qpos: positions that start states scatter around.
-        num_threads: threads that simulate; all cores by default.
+        initial_qpos: the mean of the start positions.
+        num_threads: threads that simulate; by default one for each core.
     """
 
     def __init__(
         self,
-        model,
-        num_envs,
-        observation_size,
-        goals,
-        stage,
-        initial_qpos,
-        max_episode_steps=HORIZON,
-        reveal_task=False,
-        num_threads=None,
+        model: "mujoco.MjModel",
+        num_envs: int,
+        observation_size: int,
+        goals: GoalDistribution,
+        stage: str,
+        initial_qpos: np.ndarray,
+        max_episode_steps: int | None = HORIZON,
+        reveal_task: bool = False,
+        num_threads: int | None = None,
     ):
         import mujoco.batch
 
         super().__init__(num_envs, observation_size, model.nu, goals, max_episode_steps, reveal_task)
-        switch_off_profiler()
+        disable_mujoco_timer()
         self.model = model
         self.batch = mujoco.batch.Batch(model, num_envs, nthread=num_threads or available_cores())
         self.qpos = self.batch.bind("qpos")
@@ -97,13 +104,13 @@ class MujocoVectorEnv(TaskVectorEnv):
 
     @abc.abstractmethod
     def _rewards(self, rows, actions, observations):
-        """Rewards [k] of the step that `actions` [k, A] in [-1, 1] led the environments `rows` through.
+        """Rewards [k] of the step that the environments `rows` took with `actions` [k, A] in [-1, 1].
 
-        `observations` [k, ...] are those after the step: gathered from all simulations once, they need not be again.
+        `observations` [k, ...] are those after the step. They are passed so that nothing is gathered twice.
         """
 
     def _terminated(self, rows):
-        """Whether the environments `rows` are in a state that ends the rollout, bool [k], or False for all of them."""
+        """Whether the state of the environments `rows` ends the rollout: bool [k], or False for all of them."""
         return False
 
     def _start(self, ids):
@@ -113,7 +120,7 @@ class MujocoVectorEnv(TaskVectorEnv):
         self.qpos[ids] = self._initial_qpos + POSITION_NOISE * noise((len(ids), self.model.nq))
         self.qvel[ids] = VELOCITY_NOISE * noise((len(ids), self.model.nv))
         for start in self._quaternions:
-            # The MuJoCo of the paper's time normalised quaternions in place; today's leaves them as they are written.
+            # The MuJoCo of the paper's time normalised quaternions in place; today's does not.
             quaternions = self.qpos[ids, start : start + 4]
             self.qpos[ids, start : start + 4] = quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)
         self.batch.forward(ids, stage=self._stage)
@@ -127,7 +134,7 @@ class MujocoVectorEnv(TaskVectorEnv):
             self.batch.step(ids, stage=self._stage)
         except self._simulation_error as error:
             failed |= np.isin(ids, error.ids)
-        # MuJoCo puts an unstable simulation back to its start and counts a warning, which only a reset clears.
+        # MuJoCo resets an unstable simulation by itself and counts a warning, which only our reset clears.
         warned = self.batch.warning[:, self._instabilities, 1]
         if warned.any():  # hardly ever
             failed |= warned[ids].any(axis=1)

@@ -1,4 +1,4 @@
-"""2D navigation: a point in the plane moves to a goal that it is not told (paper section 5.3; PROTOCOL 4.1)."""
+"""2D navigation: a point in the plane moves to a goal that it does not observe (section 5.3; PROTOCOL 4.1)."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from maml_tf.rl.envs.vector_env import Outcome, TaskVectorEnv
 
 HORIZON = 100
 MAX_STEP = 0.1
-SUCCESS = 0.01  # half the side of the square around the goal that ends a rollout
+SUCCESS = 0.01  # a rollout ends within this distance from the goal along both axes
 
 
 @register(
@@ -19,15 +19,15 @@ SUCCESS = 0.01  # half the side of the square around the goal that ends a rollou
     targets_id="rl_2d_navigation",
 )
 class PointNavigation(TaskVectorEnv):
-    """The observation is the position, at first the origin; an action moves by up to 0.1 along each axis.
+    """The observation is the position, at first the origin. An action moves the point by up to 0.1 along each axis.
 
-    The reward is the negative distance to the goal after the move, not its square as the paper says: the authors'
-    published trajectories prove it (PROTOCOL 4.1).
+    The reward is the negative distance to the goal after the move. The paper says its square, but the authors'
+    published trajectories have the distance (PROTOCOL 4.1).
     """
 
     goal_distribution = UniformGoals(-0.5, 0.5, shape=(2,))
 
-    def __init__(self, num_envs, max_episode_steps=HORIZON, reveal_task=False):
+    def __init__(self, num_envs: int, max_episode_steps: int | None = HORIZON, reveal_task: bool = False):
         super().__init__(num_envs, 2, 2, self.goal_distribution, max_episode_steps, reveal_task)
         self.positions = np.zeros((num_envs, 2))
 

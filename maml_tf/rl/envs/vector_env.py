@@ -9,18 +9,19 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from maml_tf.errors import UsageError
+from maml_tf.rl.envs.goals import GoalDistribution
 
 RESET_OPTIONS = ("goal", "reset_mask")
 
 
 class Outcome(NamedTuple):
-    """What one step did to k environments.
+    """The outcome of one step of k environments.
 
     Attributes:
         observations: float64 [k, ...], after the step, without the goal.
         rewards: float64 [k]
-        terminated: bool [k], ended by the environment's own rule.
-        failed: bool [k], the physics broke down: the rest of that row means nothing.
+        terminated: bool [k], the environment's own rule ended the rollout.
+        failed: bool [k], the physics broke down; the other values of that row are ignored.
     """
 
     observations: np.ndarray
@@ -32,35 +33,47 @@ class Outcome(NamedTuple):
 class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
     """Gymnasium's `VectorEnv` for N environments that differ in their goal (Gymnasium's autoreset is disabled).
 
-    `reset(options={"goal": goals})` gives every environment its goal, [N, ...] or one for all; without it each draws a
-    new one from the training distribution. `options={"reset_mask": mask}` resets the environments of a bool mask [N]
-    only. An environment whose rollout has ended rests until it is reset: it costs no time, its observation stays, its
-    reward is 0. `live` tells which do not rest.
+    `reset(options={"goal": goals})` gives every environment its goal, [N, ...] or one for all. Without goals each
+    environment draws a new one from the training distribution. `options={"reset_mask": mask}` resets only the
+    environments of a bool mask [N].
 
-    Actions are in normalised units: they are clipped to [-1, 1] and scaled to the environment's bounds here (PROTOCOL
-    3.1), so a policy may act outside.
+    An environment whose rollout has ended is idle until it is reset: it is not simulated, its observation stays, its
+    reward is 0. The attribute `active`, bool [N], is False for idle environments.
 
-    A breakdown of the physics (a value that is not finite, or huge) ends that rollout only: the environment terminates
-    with reward 0 and its last good observation, `info["physics_failure"]` marks it, `physics_failures` counts.
+    Actions are in normalised units. They are clipped to [-1, 1] and scaled to the environment's bounds here (PROTOCOL
+    3.1), so a policy may draw actions outside.
+
+    If the physics breaks down (a value is not finite, or huge), only that rollout ends: the environment terminates with
+    reward 0 and its last good observation. `info["physics_failure"]` marks it, and `physics_failures` counts it.
+
+    A subclass implements `_start` and `_advance`.
 
     Args:
         num_envs: N.
         observation_size: length of an observation, without the goal.
         action_size: length of an action.
-        goals: the GoalDistribution.
-        max_episode_steps: the horizon; then a rollout is truncated. None: never.
+        goals: how goals are drawn.
+        max_episode_steps: the horizon, after which a rollout is truncated; None: never.
         reveal_task: append the goal to the observation, for the oracle (PROTOCOL 3.7).
     """
 
     metadata = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}  # noqa: RUF012 (Gymnasium's form)
 
-    def __init__(self, num_envs, observation_size, action_size, goals, max_episode_steps, reveal_task=False):
+    def __init__(
+        self,
+        num_envs: int,
+        observation_size: int,
+        action_size: int,
+        goals: GoalDistribution,
+        max_episode_steps: int | None,
+        reveal_task: bool = False,
+    ):
         self.num_envs = num_envs
         self.goal_distribution = goals
         self.max_episode_steps = max_episode_steps
         self.reveal_task = reveal_task
         self.goals = np.full((num_envs, *goals.shape), np.nan)
-        self.live = np.zeros(num_envs, bool)
+        self.active = np.zeros(num_envs, bool)
         self.physics_failures = 0
         self._elapsed = np.zeros(num_envs, int)
         size = observation_size + (self._flat_goals([0]).shape[1] if reveal_task else 0)
@@ -71,15 +84,18 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
         self.action_space = batch_space(self.single_action_space, num_envs)
 
     @abc.abstractmethod
-    def _start(self, ids):
-        """Puts the environments `ids` into a start state drawn with `np_random`; returns their observations."""
+    def _start(self, ids: np.ndarray) -> np.ndarray:
+        """Puts the environments `ids` [k] into start states drawn with `np_random`; returns observations [k, ...]."""
 
     @abc.abstractmethod
-    def _advance(self, ids, actions):
-        """Takes one step in the environments `ids` with actions [k, A] in [-1, 1]; returns the Outcome."""
+    def _advance(self, ids: np.ndarray, actions: np.ndarray) -> Outcome:
+        """Takes one step in the environments `ids` [k] with actions [k, A] in [-1, 1]."""
 
     def reset(self, *, seed=None, options=None):
-        """See the class; returns observations [N, ...] and an empty info.
+        """Starts new rollouts (see the class).
+
+        Returns:
+            Observations [N, ...] and an empty info.
 
         Raises:
             UsageError: an unknown option, or a goal or mask of the wrong shape.
@@ -97,30 +113,30 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
             self.goals[ids] = self.goal_distribution.sample(self.np_random, len(ids))
         else:
             self.goals[ids] = self.goal_distribution.checked(options["goal"], self.num_envs)[ids]
-        self.live[ids] = True
+        self.active[ids] = True
         self._elapsed[ids] = 0
         self._remember(self._rows_of(ids), self._start(ids))
         return self._observations.copy(), {}
 
     def step(self, actions):
-        """Takes one step in every live environment.
+        """Takes one step in every active environment.
 
         Args:
-            actions: [N, A] in normalised units; those of resting environments are ignored.
+            actions: [N, A] in normalised units; those of idle environments are ignored.
 
         Returns:
             observations [N, ...], rewards [N], terminations [N], truncations [N] (of this step only), info.
 
         Raises:
-            gymnasium.error.ResetNeeded: every environment rests.
+            gymnasium.error.ResetNeeded: every environment is idle.
             UsageError: actions of the wrong shape.
         """
         actions = np.asarray(actions, np.float64)
         if actions.shape != self.action_space.shape:
             raise UsageError(f"actions have shape {actions.shape}; expected {self.action_space.shape}")
-        ids = np.flatnonzero(self.live)
+        ids = np.flatnonzero(self.active)
         if not ids.size:
-            raise gymnasium.error.ResetNeeded("every environment rests: call reset first")
+            raise gymnasium.error.ResetNeeded("every environment is idle: call reset first")
         rows = self._rows_of(ids)
         outcome = self._advance(ids, np.clip(actions[rows], -1.0, 1.0))
         good = rows
@@ -140,15 +156,15 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
         terminations[rows] = outcome.terminated
         if self.max_episode_steps is not None:
             truncations[rows] = ~outcome.terminated & (self._elapsed[rows] >= self.max_episode_steps)
-        self.live &= ~(terminations | truncations)
+        self.active &= ~(terminations | truncations)
         return self._observations.copy(), rewards, terminations, truncations, {"physics_failure": failures}
 
-    def rest(self, mask):
-        """Lets the environments of a bool mask [N] rest until they are reset: their rollouts are not needed."""
-        self.live &= ~mask
+    def set_idle(self, mask: np.ndarray) -> None:
+        """Makes the environments of a bool mask [N] idle until they are reset: their rollouts are not needed."""
+        self.active &= ~mask
 
     def _rows_of(self, ids):
-        """What picks the environments `ids` (ascending) from an array: all of them a slice, which copies nothing."""
+        """The index of the environments `ids` (ascending): a slice for all of them, since slicing copies nothing."""
         return slice(None) if len(ids) == self.num_envs else ids
 
     def _remember(self, rows, observations):

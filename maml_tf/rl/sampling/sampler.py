@@ -165,7 +165,7 @@ def _sample_into(trajectories, envs, actor, goals, rng, rule, budget, log):
     ledger.start(np.ones(envs.num_envs, bool), 0)
     observations, _ = envs.reset(seed=int(rng.integers(2**31)), options={"goal": goals})
     for lockstep in itertools.count():
-        live = envs.live.copy()
+        live = envs.active.copy()
         log.observations[lockstep] = observations
         seen = log.observations[lockstep].reshape(T, n, -1)
         log.actions[lockstep] = actor.act(seen, rng, live.reshape(T, n)).reshape(T * n, -1)
@@ -177,12 +177,12 @@ def _sample_into(trajectories, envs, actor, goals, rng, rule, budget, log):
         numbers = slice(ledger.started.max())
         more_wanted, kept = rule(ledger.lengths[:, numbers], ledger.finished[:, numbers], budget)
         if not kept.all():
-            envs.rest(~kept[ledger.task, ledger.current])
+            envs.set_idle(~kept[ledger.task, ledger.current])
         again = ended & more_wanted[ledger.task]
         if again.any():
             ledger.start(again, lockstep + 1)
             observations, _ = envs.reset(options={"goal": goals, "reset_mask": again})
-        if not envs.live.any():
+        if not envs.active.any():
             break
     _lay_end_to_end(log, ledger, kept, trajectories)
 

@@ -9,8 +9,8 @@ def rollouts(envs, goals, policy, steps=100):
     """Positions [steps, N, 2], rewards [steps, N] and which environments still moved [steps, N]."""
     observations, _ = envs.reset(seed=0, options={"goal": goals})
     positions, rewards, moved = [], [], []
-    while envs.live.any() and len(rewards) < steps:
-        moved.append(envs.live.copy())
+    while envs.active.any() and len(rewards) < steps:
+        moved.append(envs.active.copy())
         observations, reward, *_ = envs.step(policy(observations))
         positions.append(observations)
         rewards.append(reward)

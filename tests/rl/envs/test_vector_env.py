@@ -1,4 +1,4 @@
-"""Lockstep stepping, resting, resets by mask, goals, horizon and failures, on the point and on a failing stand-in."""
+"""Lockstep stepping, idling, resets by mask, goals, horizon and failures, on the point and on a failing stand-in."""
 
 import gymnasium
 import numpy as np
@@ -31,7 +31,7 @@ class Counter(TaskVectorEnv):
         )
 
 
-def test_rollouts_end_by_rule_by_horizon_and_by_failure_and_then_rest():
+def test_rollouts_end_by_rule_by_horizon_and_by_failure_and_are_idle_then():
     envs = Counter(ends=[2, 9, 9], fails=[0, 0, 3])
     observations, info = envs.reset(options={"goal": [0.5, 1.0, 2.0]})
     assert info == {}
@@ -43,7 +43,7 @@ def test_rollouts_end_by_rule_by_horizon_and_by_failure_and_then_rest():
     np.testing.assert_array_equal([row[3] for row in rows], [[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal([row[4]["physics_failure"] for row in rows][2], [0, 0, 1])
     assert envs.physics_failures == 1
-    assert not envs.live.any()
+    assert not envs.active.any()
     with pytest.raises(gymnasium.error.ResetNeeded):
         envs.step(np.zeros((3, 1)))
 
@@ -67,10 +67,10 @@ def test_without_a_goal_every_reset_draws_a_new_one():
     np.testing.assert_array_equal(envs.goals, first)
 
 
-def test_resting_ones_are_not_stepped():
+def test_idle_ones_are_not_stepped():
     envs = Counter(ends=[9, 9], fails=[0, 0])
     envs.reset()
-    envs.rest(np.array([True, False]))
+    envs.set_idle(np.array([True, False]))
     envs.step(np.zeros((2, 1)))
     np.testing.assert_array_equal(envs.count, [0, 1])
 

@@ -1,0 +1,35 @@
+"""Algorithm 3 with Adam in the outer loop: how the authors pretrained on 2D navigation (PROTOCOL 3.7)."""
+
+from collections.abc import Sequence
+
+from maml_tf.rl.maml_trpo import MAMLTRPO, AdaptationStep
+from maml_tf.rl.policy import GaussianPolicy
+from maml_tf.training.adam import Adam, TrainingState
+
+
+class MAMLAdam(MAMLTRPO):
+    """MAMLTRPO whose meta-update is a step of Adam along the gradient of the same surrogate loss.
+
+    Args:
+        policy, step_size, num_steps, likelihood_ratio: see MAMLTRPO.
+        optimizer: the Adam.
+    """
+
+    def __init__(
+        self,
+        policy: GaussianPolicy,
+        step_size: float,
+        optimizer: Adam,
+        num_steps: int = 1,
+        likelihood_ratio: bool = False,
+    ):
+        super().__init__(policy, step_size, num_steps=num_steps, likelihood_ratio=likelihood_ratio)
+        self.optimizer = optimizer
+
+    def meta_update(
+        self, state: TrainingState, steps: Sequence[AdaptationStep]
+    ) -> tuple[TrainingState, dict[str, float]]:
+        """A step of Adam; the loss is the one before it."""
+        theta = self.objective.flat(state.params)
+        loss, gradient = self.objective.loss_and_gradient(theta, *self.objective.batches(steps))
+        return self.optimizer.apply(state, self.objective.unflat(gradient)), {"loss": float(loss)}
