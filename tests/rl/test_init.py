@@ -9,6 +9,7 @@ import pytest
 
 from maml_tf import rl
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMES = sorted(rl._MODULES)
 
 
@@ -34,11 +35,11 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_train_is_the_function_whatever_was_imported_before():
     code = "import maml_tf.rl.training, maml_tf.experiments.rl, maml_tf.rl; print(maml_tf.rl.train.__module__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "maml_tf.rl.training"
 
 
 def test_importing_the_package_loads_neither_tensorflow_nor_gymnasium():
     code = "import sys, maml_tf.rl; print(sorted({'tensorflow', 'gymnasium', 'mujoco', 'keras'} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
