@@ -1,4 +1,4 @@
-"""The problem of a workload as one .npz that every side reads, in whatever environment: weights, tasks, constants.
+"""Writes the problem of a workload as one .npz file that every implementation reads: weights, tasks, constants.
 
 python -m benchmarks.problems WORKLOAD FILE.npz [DATA_FOLDER]
 """
@@ -6,24 +6,30 @@ python -m benchmarks.problems WORKLOAD FILE.npz [DATA_FOLDER]
 import dataclasses
 import json
 import math
+import pathlib
 import sys
+from typing import Any
 
 import numpy as np
 
-from benchmarks.environments import ROOT
-from benchmarks.workloads import WORKLOADS, growth_workloads, image_shape, spec_of
+from benchmarks.benchmark import Arrays
+from benchmarks.growth import growth_workloads
+from benchmarks.peer_venvs import ROOT
+from benchmarks.workloads import IMAGE_SHAPES, WORKLOADS, Workload, image_shape, spec_of
 from maml_tf._io import atomic_write
 from maml_tf.errors import DataMissingError
+from maml_tf.experiments.spec import ExperimentSpec
 
+Problem = dict[str, Any]
 SEED = 1
-EVALUATED_TASKS = 20  # the library's block of test tasks; the time for all of them is a multiple
-MADE_UP = "made-up images of the true shapes"
-# Trained weights by network and ways: of mini-ImageNet and Omniglot 20-way after the 4000 and 2000 meta-iterations of
-# their cpu profiles (reproduce/results/partial), of Omniglot 5-way from Table 1. At fresh weights one rounding error on
-# every weight changes a mini-ImageNet task's meta-gradient through five steps by 2e-6 or, where a ReLU or a max-pool
-# then chooses otherwise, by up to 2 % (in float64; in float32 by 0.03 to 3 %, and ours and the authors' way are equally
-# far from float64), at trained ones by 0.01 %: two programs can be told to agree only there. Omniglot 20-way's changes
-# by some 1e-6 at both, but for such choices.
+EVALUATED_TASKS = 20  # the size of the library's blocks of test tasks; the time for all tasks is a multiple
+SYNTHETIC = "synthetic images of the true shapes"
+# Trained weights by network and ways. Those of mini-ImageNet and Omniglot 20-way are from the cpu profiles, after 4000
+# and 2000 meta-iterations, those of Omniglot 5-way from Table 1. Two programs can agree closely only at trained
+# weights. At fresh weights, one rounding error in every weight changes a mini-ImageNet task's meta-gradient through
+# five steps by 2e-6, and by up to 2 % where a ReLU or a max-pool then chooses otherwise (in float64; in float32 by 0.03
+# to 3 %, where ours and the reference are equally far from float64). At trained weights it changes by 0.01 %. The
+# meta-gradient of Omniglot 20-way changes by about 1e-6 at both, unless a choice changes.
 TRAINED = {
     ("mini_imagenet_conv", 5): ROOT / "benchmarks" / "trained_mini_imagenet_conv.npz",
     ("mlp", 5): ROOT / "reproduce" / "checkpoints" / "omniglot_5way_1shot_nonconv" / "seed_1.npz",
@@ -32,15 +38,17 @@ TRAINED = {
 }
 
 
-def write_problem(workload, path, data_folder=None):
-    """Draws weights and tasks of a workload and writes them.
+def write_problem(
+    workload: Workload, path: str | pathlib.Path, data_folder: str | pathlib.Path | None = None
+) -> tuple[Problem, Arrays]:
+    """Draws the weights and tasks of a workload and writes them.
 
-    The images are made-up ones where the data set is not prepared, or where other sizes are asked for.
+    The images are synthetic where the data set is not prepared, or where another size of images is asked for.
 
     Args:
-        workload: a Workload.
+        workload: what to measure.
         path: of the .npz file.
-        data_folder: of the prepared data sets; None: made-up images.
+        data_folder: of the prepared data sets; None for synthetic images.
 
     Returns:
         (problem, arrays): as `read_problem` gives them.
@@ -63,8 +71,8 @@ def write_problem(workload, path, data_folder=None):
     return problem, arrays
 
 
-def _reinforcement_learning(spec):
-    """No arrays: policies and environments are made by the sides."""
+def _reinforcement_learning(spec: ExperimentSpec) -> Problem:
+    """There are no arrays: the implementations make policies and environments themselves."""
     return {
         "environment": spec.tasks.environment,
         "tasks": spec.meta.batch_size,
@@ -73,14 +81,14 @@ def _reinforcement_learning(spec):
     }
 
 
-def _sinusoid(spec):
+def _sinusoid(spec: ExperimentSpec) -> tuple[Problem, Arrays]:
     from maml_tf.models.mlp import MLP
     from maml_tf.tasks.sinusoid import SinusoidTasks
 
     batch = SinusoidTasks(spec.tasks.shots, spec.tasks.queries).sample([SEED, 0], spec.meta.batch_size)
     problem, arrays = _described(spec, MLP(1, spec.model.hidden, 1), batch)
-    # The initial weights are so small that the hidden layers' gradients would drown in rounding: weights of ordinary
-    # size (He) make the comparison of the gradients sharp.
+    # With the initial weights, which are small, the hidden layers' gradients would be as small as rounding errors.
+    # Weights of ordinary size (He) make the comparison of the gradients sharp.
     rng = np.random.default_rng(SEED)
     for name, kernel in arrays.items():
         if name.endswith("kernel"):
@@ -93,7 +101,9 @@ def _sinusoid(spec):
     }, arrays
 
 
-def _image_classification(workload, spec, data_folder):
+def _image_classification(
+    workload: Workload, spec: ExperimentSpec, data_folder: str | pathlib.Path | None
+) -> tuple[Problem, Arrays]:
     import keras
 
     from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
@@ -116,7 +126,7 @@ def _image_classification(workload, spec, data_folder):
     else:
         network = {"omniglot_conv": OmniglotConv, "mini_imagenet_conv": MiniImagenetConv}[spec.model.network]
         model = network(shape, tasks.ways, spec.model.filters)
-    if workload.image_side is None:  # other image sizes, for the growth of time and memory, have fresh weights
+    if workload.image_side is None:  # trained weights fit the true image sizes only
         trained = read_weights(TRAINED[spec.model.network, tasks.ways], model)
         for variable, weights in zip(model.trainable_variables, trained, strict=True):
             variable.assign(weights)
@@ -130,9 +140,14 @@ def _image_classification(workload, spec, data_folder):
     }, arrays
 
 
-def _images(tasks, split, shape, images_per_class, data_folder):
-    """(uint8 [C, M, *shape], where they come from): a few images of every class, which is all that one batch needs."""
-    from benchmarks.workloads import IMAGE_SHAPES
+def _images(
+    tasks: Any,
+    split: str,
+    shape: tuple[int, int, int],
+    images_per_class: int,
+    data_folder: str | pathlib.Path | None,
+) -> tuple[np.ndarray, str]:
+    """(uint8 [C, M, *shape], their origin): only as many images of every class as one batch needs."""
     from maml_tf.experiments.few_shot import load_classes
 
     if data_folder is not None and shape == IMAGE_SHAPES[tasks.dataset]:
@@ -142,11 +157,11 @@ def _images(tasks, split, shape, images_per_class, data_folder):
         except DataMissingError:
             pass
     rng = np.random.default_rng(SEED)
-    return rng.integers(256, size=(2 * tasks.ways, images_per_class, *shape), dtype=np.uint8), MADE_UP
+    return rng.integers(256, size=(2 * tasks.ways, images_per_class, *shape), dtype=np.uint8), SYNTHETIC
 
 
-def _described(spec, model, batch):
-    """What all supervised problems have: (problem, arrays)."""
+def _described(spec: ExperimentSpec, model: Any, batch: Any) -> tuple[Problem, Arrays]:
+    """(problem, arrays): what all supervised problems have in common."""
     from maml_tf.meta.maml import all_but_norm_offsets
     from maml_tf.meta.task_execution import prefers_low_rank_updates
     from maml_tf.training.checkpoint import weight_names

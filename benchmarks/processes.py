@@ -1,82 +1,99 @@
-"""Sides as processes that live as long as their workload is measured and work only when they are asked."""
+"""The workers as seen from the runner: processes that wait for requests while their workload is measured."""
 
 import json
 import os
+import pathlib
 import selectors
 import subprocess
 import time
+from typing import Any
 
-from benchmarks.environments import ROOT
-
-
-class SideFailedError(RuntimeError):
-    """A side ended, or did not answer in time; the message says which and why."""
+from benchmarks.peer_venvs import ROOT
 
 
-class SideProcess:
-    """One side in its own process, on some cores only.
+class ImplementationFailedError(RuntimeError):
+    """An implementation ended, or did not answer in time; the message says why."""
+
+
+class WorkerProcess:
+    """One implementation in its own process, restricted to some cores.
 
     Args:
-        python: the interpreter.
-        module, side: see side.py.
+        python: path of the interpreter.
+        module: of the implementation, in benchmarks/implementations.
+        implementation: its name.
         problem: path of the problem's file.
-        cores: the processor cores that it may use. They are set before the interpreter starts, so that every library
-            in it finds no more.
+        cores: the processor cores that it may use. They are set before the interpreter starts, so that no library in
+            it finds more.
         log: file for what it prints.
     """
 
-    def __init__(self, python, module, side, problem, cores, log):
-        self.side, self.log = side, log
+    def __init__(
+        self,
+        python: str,
+        module: str,
+        implementation: str,
+        problem: pathlib.Path,
+        cores: set[int],
+        log: pathlib.Path,
+    ) -> None:
+        self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         self.started = time.monotonic()
         with open(log, "w") as errors:
             self.process = subprocess.Popen(
-                [python, "-m", "benchmarks.side", module, side, str(problem)],
+                [python, "-m", "benchmarks.worker", module, implementation, str(problem)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=ROOT,
                 preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.requests, self.answers = self.process.stdin, self.process.stdout
 
-    def ask(self, repetitions, save=None, limit=600):
-        """Repeats and answers; see side.py for what the answer holds.
+    def ask(self, repetitions: int, save: pathlib.Path | None = None, limit: float = 600) -> dict[str, Any]:
+        """Has the worker repeat its implementation and waits for the answer.
 
         Args:
             repetitions: how often in a row.
             save: file to write the last result's values to.
             limit: seconds to wait for the answer.
 
+        Returns:
+            The answer; worker.py shows its keys.
+
         Raises:
-            SideFailedError: the process ended or took longer; it is dead then.
+            ImplementationFailedError: the process ended or took longer than `limit`. It is ended in both cases.
         """
         request = {"repetitions": repetitions, "save": save and str(save)}
         try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
-            self.process.stdin.flush()
+            self.requests.write(json.dumps(request).encode() + b"\n")
+            self.requests.flush()
         except BrokenPipeError:
-            raise SideFailedError(self._why("ended")) from None
+            raise ImplementationFailedError(self._why("ended")) from None
         with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
+            selector.register(self.answers, selectors.EVENT_READ)
             if not selector.select(limit):
                 self.close()
-                raise SideFailedError(f"no answer within {limit} s")
-        answer = self.process.stdout.readline()
+                raise ImplementationFailedError(f"no answer within {limit} s")
+        answer = self.answers.readline()
         if not answer:
-            raise SideFailedError(self._why("ended"))
+            raise ImplementationFailedError(self._why("ended"))
         return json.loads(answer)
 
-    def seconds_since_start(self):
-        """Since the process was started."""
+    def seconds_since_start(self) -> float:
+        """Seconds since the process was started."""
         return time.monotonic() - self.started
 
-    def close(self):
+    def close(self) -> None:
         """Ends the process."""
         self.process.kill()
         self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        self.requests.close()
+        self.answers.close()
 
-    def _why(self, what):
+    def _why(self, event: str) -> str:
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        return f"{what}: {lines[-1] if lines else 'it said nothing'}"
+        return f"{event}: {lines[-1] if lines else 'it printed nothing'}"

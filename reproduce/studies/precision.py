@@ -26,8 +26,8 @@ def products_in(precision):
 
 def meta_gradient(side, problem_file):
     """The meta-gradient of a benchmark's problem by one of its sides, a list of arrays."""
-    from benchmarks.ours import prepare
-    from benchmarks.prepared import read_problem
+    from benchmarks.benchmark import read_problem
+    from benchmarks.implementations.ours import prepare
 
     prepared = prepare(side, *read_problem(problem_file))
     return prepared.values(prepared.run(1))
@@ -48,8 +48,8 @@ def test_accuracies(spec, precision, data_folder):
 def main():
     arguments = parse_arguments(__doc__.splitlines()[0]).parse_args()
 
+    from benchmarks.agreement import difference
     from benchmarks.problems import write_problem
-    from benchmarks.run import difference
     from benchmarks.workloads import WORKLOADS as BENCH
     from benchmarks.workloads import spec_of
     from maml_tf.experiments.run import summarise

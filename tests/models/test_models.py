@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from reference.rounding import gamma
 
-from benchmarks import map_fn_reference
+from benchmarks.implementations import map_fn_reference
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import cross_entropy_over_shots
 from maml_tf.meta.maml import MAML

@@ -75,7 +75,7 @@ def _latest(runs, cores):
 
 
 def _ours(runs):
-    times = (_latest(runs, cores)["sides"]["ours"] for cores in CORES)
+    times = (_latest(runs, cores)["implementations"]["ours"] for cores in CORES)
     return " / ".join(short_time(statistics.median(time["seconds"]) / time["units"]) for time in times)
 
 

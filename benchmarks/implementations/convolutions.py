@@ -1,23 +1,27 @@
-"""The convolutions of a meta-gradient and nothing else: what no other way to it through the same kernels can undercut.
+"""The convolutions of a meta-gradient alone: a lower bound on its time with the same kernels.
 
-As many products of each kind and size as the meta-gradient needs (`workloads.multiply_adds`), by TensorFlow's kernels,
-on numbers without a meaning: no normalisation, no activation, no pooling, and none waits for another's result.
+It computes as many products of each kind and size as the meta-gradient needs (`arithmetic.multiply_adds`), with
+TensorFlow's kernels, on random numbers. There is no normalisation, activation or pooling, and no product needs the
+result of another.
 """
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.prepared import Prepared, repeated, versions_of
-from benchmarks.workloads import BLOCKS, POOLING, STRIDES
+from benchmarks.arithmetic import BLOCKS, POOLING, STRIDES
+from benchmarks.benchmark import Arrays, Benchmark, repeated, versions_of
 from maml_tf.runtime import configure_runtime
 
 
-def prepare(side, problem, arrays):
-    """See side.py."""
+def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
+    """See `benchmarks.implementations`."""
     configure_runtime()
     stride = STRIDES[problem["network"]]
     sets = [numbers(problem, block, name) for block in range(BLOCKS) for name in ("support", "queries")]
@@ -26,30 +30,40 @@ def prepare(side, problem, arrays):
     def run(*sets):
         return tf.add_n([result[0, 0, 0, 0] for numbers in sets for result in products(*numbers, stride)])
 
-    return Prepared(repeated(lambda: run(*sets).numpy()))
+    return Benchmark(repeated(lambda: run(*sets).numpy()))
 
 
-def versions():
-    """Of what this side runs on."""
+def versions() -> dict[str, str]:
+    """Versions of the packages that this implementation runs on."""
     return versions_of("tensorflow", "numpy")
 
 
-def repetitions(problem, block, examples):
-    """How often every kind of product is needed for a task's examples ("support" or "queries") in a block.
+def repetitions(problem: dict[str, Any], block: int, examples: str) -> int:
+    """How often each kind of product is needed for a task's examples in a block.
 
-    The kinds: outputs from inputs and kernel, the kernel's gradient and, but in the first block, the inputs' gradient.
-    An inner step and the query pass need each once, the second derivative of a step each twice more (`multiply_adds`),
+    The kinds are the outputs, the kernel's gradient and, except in the first block, the inputs' gradient. An inner step
+    and the query pass need each kind once. The second derivative of a step needs each twice more (`multiply_adds`),
     in the first block once more.
+
+    Args:
+        problem: its description.
+        block: number of the block, from 0.
+        examples: "support" or "queries".
     """
     if examples == "queries":
         return 1
     return problem["steps"] * (1 + (0 if problem["first_order"] else 2 if block else 1))
 
 
-def numbers(problem, block, examples):
-    """(inputs [T, n, ...], kernels, gradients of the outputs [T, n, ...]) of a block.
+def numbers(problem: dict[str, Any], block: int, examples: str) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
+    """Random numbers of the shapes in a block.
 
-    TensorFlow merges equal operations, so there is a kernel and a gradient for every repetition.
+    TensorFlow merges equal operations, so each repetition has its own kernel and its own gradient.
+
+    Returns:
+        inputs: [T, n, ...].
+        kernels: one for each repetition.
+        gradients: of the outputs, [T, n, ...], one for each repetition.
     """
     random = np.random.default_rng(block)
     stride, pool, filters = STRIDES[problem["network"]], POOLING[problem["network"]], problem["filters"]
@@ -68,8 +82,10 @@ def numbers(problem, block, examples):
     )
 
 
-def products(inputs, kernels, gradients, stride):
-    """Every product of every task: a list of results, of which one entry each is enough to have them computed."""
+def products(
+    inputs: tf.Tensor, kernels: Iterable[tf.Tensor], gradients: Iterable[tf.Tensor], stride: int
+) -> list[tf.Tensor]:
+    """The results of every product for every task. Using one entry of a result is enough to have all computed."""
     how = {"strides": [1, stride, stride, 1], "padding": "SAME"}
     results = []
     for kernel, of_tasks in zip(kernels, gradients, strict=True):

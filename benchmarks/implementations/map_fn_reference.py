@@ -1,37 +1,39 @@
-"""The authors' way in TensorFlow 2, as their published code is built: the side that every speed-up is counted from.
+"""The reference of all speed-ups: MAML in TensorFlow 2 built as the authors' published code is.
 
-One `tf.map_fn` over the tasks, all of them allowed to run in parallel, in graph mode without XLA; one Python call a
-step; batch norm written out of elementary operations; TensorFlow's own choice of threads. For the sinusoid the tasks of
-a step are drawn with NumPy and fed. A test set is evaluated one task a call.
+There is one `tf.map_fn` over the tasks, all of which may run in parallel, in graph mode without XLA. Each iteration is
+one Python call, batch norm consists of elementary operations, and TensorFlow chooses the threads. The sinusoid's tasks
+are drawn with NumPy and fed. A test set is evaluated one task per call.
 """
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.prepared import Prepared, batch_of, hidden_layers, repeated, versions_of, weights_of
+from benchmarks.benchmark import Arrays, Benchmark, batch_of, hidden_layers, repeated, versions_of, weights_of
 
 NORM_EPSILON = 1e-3
 BLOCKS = (1, 2, 3, 4)
 
 
-def prepare(side, problem, arrays):
-    """See side.py."""
-    weights = {name: tf.Variable(value) for name, value in weights_of(problem, arrays).items()}
+def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
+    """See `benchmarks.implementations`."""
+    weights = {key: tf.Variable(value) for key, value in weights_of(problem, arrays).items()}
     batch = [tf.constant(array) for array in batch_of(arrays)]
     if problem["kind"] == "evaluation":
         return _evaluation(problem, weights, batch)
     meta_gradients = tf.function(lambda *batch: _meta_gradients(problem, weights, batch), autograph=False)
     if problem["kind"] == "training":
         return _training(problem, weights, meta_gradients)
-    return Prepared(repeated(lambda: meta_gradients(*batch)), lambda gradients: [np.asarray(g) for g in gradients])
+    return Benchmark(repeated(lambda: meta_gradients(*batch)), lambda gradients: [np.asarray(g) for g in gradients])
 
 
-def versions():
-    """Of what this side runs on."""
+def versions() -> dict[str, str]:
+    """Versions of the packages that this implementation runs on."""
     return versions_of("tensorflow", "numpy")
 
 
@@ -55,14 +57,14 @@ def _meta_gradients(problem, weights, batch):
 
 
 def _inner_step(problem, weights, x, y):
-    moving = [name for name, moves in zip(problem["names"], problem["adaptable"], strict=True) if moves]
+    adaptable = [name for name, adapted in zip(problem["names"], problem["adaptable"], strict=True) if adapted]
     with tf.GradientTape() as tape:
-        tape.watch([weights[name] for name in moving])
+        tape.watch([weights[name] for name in adaptable])
         loss = _loss(problem, y, forward(problem["network"], weights, x))
-    gradients = tape.gradient(loss, [weights[name] for name in moving])
+    gradients = tape.gradient(loss, [weights[name] for name in adaptable])
     if problem["first_order"]:
         gradients = [tf.stop_gradient(gradient) for gradient in gradients]
-    steps = zip(moving, gradients, strict=True)
+    steps = zip(adaptable, gradients, strict=True)
     return weights | {name: weights[name] - problem["step_size"] * gradient for name, gradient in steps}
 
 
@@ -72,28 +74,28 @@ def _loss(problem, y, predictions):
     return tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(y, predictions)) / problem["shots"]
 
 
-def forward(network, weights, x):
-    """The network's predictions for x [n, ...] under weights {name: value}."""
+def forward(network: str, weights: dict[str, tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    """The network's predictions [n, outputs] for x [n, ...] with weights {name: value}."""
     if network == "mlp":
         x = tf.reshape(x, [x.shape[0], -1])
         for i in hidden_layers(weights):
             x = tf.matmul(x, weights[f"dense_{i}/kernel"]) + weights[f"dense_{i}/bias"]
             if f"norm_{i}/beta" in weights:
-                x = _normalised(x, weights[f"norm_{i}/beta"])
+                x = _normalize(x, weights[f"norm_{i}/beta"])
             x = tf.nn.relu(x)
         return tf.matmul(x, weights["output/kernel"]) + weights["output/bias"]
     stride = 2 if network == "omniglot_conv" else 1
     for i in BLOCKS:
         x = tf.nn.conv2d(x, weights[f"conv_{i}/kernel"], stride, "SAME") + weights[f"conv_{i}/bias"]
-        x = tf.nn.relu(_normalised(x, weights[f"norm_{i}/beta"]))
+        x = tf.nn.relu(_normalize(x, weights[f"norm_{i}/beta"]))
         if network == "mini_imagenet_conv":
             x = tf.nn.max_pool2d(x, 2, 2, "VALID")
     x = tf.reduce_mean(x, [1, 2]) if network == "omniglot_conv" else tf.reshape(x, [x.shape[0], -1])
     return tf.matmul(x, weights["output/kernel"]) + weights["output/bias"]
 
 
-def _normalised(x, beta):
-    """Over the batch and space. Not with `tf.nn.moments`, whose second derivative is wrong in TensorFlow 2."""
+def _normalize(x, beta):
+    """Normalises over batch and space. The second derivative of `tf.nn.moments` is wrong in TensorFlow 2."""
     axes = list(range(x.shape.rank - 1))
     centred = x - tf.reduce_mean(x, axes)
     return centred * tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axes) + NORM_EPSILON) + beta
@@ -117,7 +119,7 @@ def _training(problem, weights, meta_gradients):
             y[task] = amplitude * np.sin(x[task] - phase)
         train(*(tf.constant(part) for part in (x[:, :n], y[:, :n], x[:, n:], y[:, n:])))
 
-    return Prepared(repeated(step))
+    return Benchmark(repeated(step))
 
 
 def _evaluation(problem, weights, batch):
@@ -133,7 +135,7 @@ def _evaluation(problem, weights, batch):
         return tf.stack(accuracies)
 
     tasks = list(zip(*(tf.unstack(tensor) for tensor in batch), strict=True))
-    return Prepared(
+    return Benchmark(
         repeated(lambda: np.stack([scores(*task).numpy() for task in tasks])), lambda all_scores: [all_scores]
     )
 

@@ -1,23 +1,25 @@
-"""PyTorch as a peer: `torch.func` with the tasks under `vmap`, a plain loop over the tasks, and torchopt in that loop.
+"""PyTorch as a peer: `torch.func` with `vmap` over the tasks, a plain loop over the tasks, and torchopt in that loop.
 
-Weights and images are in PyTorch's own layout, filters and channels first. Its own batch norm is used, whose second
-derivative is right. A max-pool and strides of 2 pad as TensorFlow's SAME does.
+Weights and images are in PyTorch's layout, filters and channels first. The batch norm is PyTorch's, whose second
+derivative is correct. A max-pool and strides of 2 pad as TensorFlow's SAME does.
 """
 
 import math
 import os
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as nn
 from torch.func import grad, vmap
 
-from benchmarks.prepared import (
-    Prepared,
+from benchmarks.benchmark import (
+    Arrays,
+    Benchmark,
     batch_of,
     hidden_layers,
-    moving_and_still,
     repeated,
+    split_adaptable,
     versions_of,
     weights_of,
 )
@@ -26,23 +28,23 @@ NORM_EPSILON = 1e-3
 BLOCKS = (1, 2, 3, 4)
 
 
-def prepare(side, problem, arrays):
-    """See side.py."""
+def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
+    """See `benchmarks.implementations`."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    weights = {name: _weights_to_torch(value) for name, value in weights_of(problem, arrays).items()}
+    weights = {key: _weights_to_torch(value) for key, value in weights_of(problem, arrays).items()}
     support_x, support_y, query_x, query_y = batch_of(arrays)
     batch = [_data_to_torch(array) for array in (support_x, support_y, query_x, query_y)]
-    meta_gradient = {"torch_vmap": _vmap, "torch_loop": _task_loop, "torchopt": _torchopt}[side](problem)
+    meta_gradient = {"torch_vmap": _vmap, "torch_loop": _task_loop, "torchopt": _torchopt}[name](problem)
     if problem["kind"] == "training":
         return _training(problem, weights, meta_gradient)
-    return Prepared(
+    return Benchmark(
         repeated(lambda: meta_gradient(weights, batch)),
-        lambda gradients: [_weights_to_numpy(gradients[name]) for name in problem["names"]],
+        lambda gradients: [_weights_to_numpy(gradients[key]) for key in problem["names"]],
     )
 
 
-def versions():
-    """Of what this side runs on."""
+def versions() -> dict[str, str]:
+    """Versions of the packages that this implementation runs on."""
     return versions_of("torch", "numpy")
 
 
@@ -54,21 +56,21 @@ def _vmap(problem):
 
 
 def _task_loss(problem, weights, support_x, support_y, query_x, query_y):
-    moving, still = moving_and_still(problem, weights)
+    adaptable, fixed = split_adaptable(problem, weights)
 
-    def support_loss(moving):
-        return _loss(problem, support_y, _forward(problem["network"], moving | still, support_x))
+    def support_loss(adaptable):
+        return _loss(problem, support_y, _forward(problem["network"], adaptable | fixed, support_x))
 
     for _ in range(problem["steps"]):
-        gradients = grad(support_loss)(moving)
+        gradients = grad(support_loss)(adaptable)
         if problem["first_order"]:
             gradients = {name: gradient.detach() for name, gradient in gradients.items()}
-        moving = {name: value - problem["step_size"] * gradients[name] for name, value in moving.items()}
-    return _loss(problem, query_y, _forward(problem["network"], moving | still, query_x))
+        adaptable = {key: value - problem["step_size"] * gradients[key] for key, value in adaptable.items()}
+    return _loss(problem, query_y, _forward(problem["network"], adaptable | fixed, query_x))
 
 
 def _task_loop(problem):
-    moving = [name for name, moves in zip(problem["names"], problem["adaptable"], strict=True) if moves]
+    adaptable = [name for name, adapted in zip(problem["names"], problem["adaptable"], strict=True) if adapted]
 
     def meta_gradient(weights, batch):
         leaves = {name: value.detach().requires_grad_() for name, value in weights.items()}
@@ -78,9 +80,9 @@ def _task_loop(problem):
             for _ in range(problem["steps"]):
                 loss = _loss(problem, support_y, _forward(problem["network"], fast, support_x))
                 gradients = torch.autograd.grad(
-                    loss, [fast[name] for name in moving], create_graph=not problem["first_order"]
+                    loss, [fast[name] for name in adaptable], create_graph=not problem["first_order"]
                 )
-                steps = zip(moving, gradients, strict=True)
+                steps = zip(adaptable, gradients, strict=True)
                 fast = fast | {name: fast[name] - problem["step_size"] * gradient for name, gradient in steps}
             loss = _loss(problem, query_y, _forward(problem["network"], fast, query_x)) / problem["tasks"]
             gradients = torch.autograd.grad(loss, list(leaves.values()))
@@ -92,7 +94,7 @@ def _task_loop(problem):
 
 
 def _torchopt(problem):
-    """The task loop with torchopt's differentiable SGD for the inner step (networks without batch norm)."""
+    """The loop over the tasks with torchopt's differentiable SGD as inner step; for networks without batch norm."""
     import torchopt
 
     inner = torchopt.sgd(lr=problem["step_size"])
@@ -124,11 +126,11 @@ def _loss(problem, y, predictions):
 
 def _forward(network, weights, x):
     if network == "mlp":
-        x = x.flatten(1)  # images of one channel: whether it comes first or last makes no difference
+        x = x.flatten(1)  # images have one channel here, so its place makes no difference
         for i in hidden_layers(weights):
             x = x @ weights[f"dense_{i}/kernel"] + weights[f"dense_{i}/bias"]
             if f"norm_{i}/beta" in weights:
-                x = _normalised(x, weights[f"norm_{i}/beta"])
+                x = _normalize(x, weights[f"norm_{i}/beta"])
             x = torch.relu(x)
         return x @ weights["output/kernel"] + weights["output/bias"]
     for i in BLOCKS:
@@ -137,7 +139,7 @@ def _forward(network, weights, x):
             x = nn.conv2d(nn.pad(x, _same_padding(*x.shape[-2:])), kernel, bias, stride=2)
         else:
             x = nn.conv2d(x, kernel, bias, padding=1)
-        x = torch.relu(_normalised(x, weights[f"norm_{i}/beta"]))
+        x = torch.relu(_normalize(x, weights[f"norm_{i}/beta"]))
         if network == "mini_imagenet_conv":
             x = nn.max_pool2d(x, 2)
     # Flattened with the channels last, as the dense layer's weights expect them.
@@ -145,7 +147,7 @@ def _forward(network, weights, x):
     return x @ weights["output/kernel"] + weights["output/bias"]
 
 
-def _normalised(x, beta):
+def _normalize(x, beta):
     return nn.batch_norm(x, None, None, bias=beta, training=True, eps=NORM_EPSILON)
 
 
@@ -172,7 +174,7 @@ def _data_to_torch(array):
 
 
 def _training(problem, weights, meta_gradient):
-    """Sampling, meta-gradient and PyTorch's own fused Adam, one iteration after the other."""
+    """Sampling, meta-gradient and PyTorch's fused Adam, one iteration after the other."""
     leaves = {name: value.clone().requires_grad_() for name, value in weights.items()}
     adam = torch.optim.Adam(leaves.values(), problem["learning_rate"], eps=1e-8, fused=True)
     generator = torch.Generator().manual_seed(1)
@@ -191,4 +193,4 @@ def _training(problem, weights, meta_gradient):
             leaf.grad = gradients[name].detach()
         adam.step()
 
-    return Prepared(repeated(step))
+    return Benchmark(repeated(step))

@@ -1,14 +1,17 @@
-"""Our side: the library as it runs."""
+"""Ours: the library as it runs."""
 
 import math
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.prepared import Prepared, batch_of, repeated, versions_of, weights_of
+from benchmarks.benchmark import Arrays, Benchmark, batch_of, repeated, versions_of, weights_of
 from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.meta.losses import accuracy, cross_entropy_over_shots, mean_squared_error
 from maml_tf.meta.maml import MAML
@@ -21,34 +24,34 @@ from maml_tf.tasks.sinusoid import SinusoidTasks
 from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 
-# The library's two ways to need less memory: one task after the other, and inner steps recomputed besides; adapted
-# kernels written out where the library would not; its convolutions in half the bits; and all in twice the bits, which
-# tells how far off float32 is.
-SIDES = {
+# Two ways to save memory, one task at a time and gradient checkpointing too; adapted kernels materialised where the
+# library would use low-rank updates; convolutions in bfloat16; and all in float64, which shows the error of float32.
+OPTIONS = {
     "ours": {},
-    "ours_one_by_one": {"tasks_at_once": 1},
-    "ours_recomputing": {"tasks_at_once": 1, "recompute": True},
-    "ours_written_out": {"low_rank_updates": False},
+    "ours_one_task_at_a_time": {"tasks_at_once": 1},
+    "ours_gradient_checkpointing": {"tasks_at_once": 1, "recompute": True},
+    "ours_materialised": {"low_rank_updates": False},
     "ours_bfloat16": {},
     "ours_float64": {"tasks_at_once": 1},
 }
-DTYPES = {"ours_bfloat16": "mixed_bfloat16", "ours_float64": "float64"}  # the others': float32
+DTYPES = {"ours_bfloat16": "mixed_bfloat16", "ours_float64": "float64"}  # the others use float32
 
 
 class FixedTasks(TaskDistribution):
-    """The tasks of a problem, whatever the seed."""
+    """The tasks of a problem, for every seed."""
 
-    def __init__(self, batch):
+    def __init__(self, batch: TaskBatch) -> None:
         self.batch = batch
 
-    def sample(self, seed, num_tasks):
+    def sample(self, seed: Any, num_tasks: int) -> TaskBatch:
+        """The first tasks."""
         return self.batch.tasks(0, num_tasks)
 
 
-def prepare(side, problem, arrays):
-    """See side.py."""
+def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
+    """See `benchmarks.implementations`."""
     configure_runtime()
-    model = _model(problem, DTYPES.get(side, "float32"))
+    model = _model(problem, DTYPES.get(name, "float32"))
     task_execution = task_execution_for(model)
     learner = MAML(
         model,
@@ -57,7 +60,7 @@ def prepare(side, problem, arrays):
         problem["steps"],
         first_order=problem["first_order"],
         together=task_execution.together,
-        **SIDES[side],
+        **OPTIONS[name],
     )
     params = [tf.constant(weights, model.variable_dtype) for weights in weights_of(problem, arrays).values()]
     dtypes = {"i": None, "f": model.variable_dtype}  # class labels stay integers
@@ -72,7 +75,7 @@ def prepare(side, problem, arrays):
             seed=(1, 0),
             jit_compile=task_execution.jit_compile,
         )
-        return Prepared(lambda n: loop(TrainingState.start(params), tf.constant(n))[1].numpy())
+        return Benchmark(lambda n: loop(TrainingState.start(params), tf.constant(n))[1].numpy())
     if problem["kind"] == "evaluation":
         evaluation = Evaluation(
             learner,
@@ -82,21 +85,21 @@ def prepare(side, problem, arrays):
             block=problem["tasks"],
             jit_compile=task_execution.jit_compile,
         )
-        return Prepared(
+        return Benchmark(
             repeated(lambda: evaluation(params, seed=(0, 0), num_tasks=problem["tasks"])), lambda scores: [scores]
         )
     meta_gradient = tf.function(learner.meta_gradient, jit_compile=task_execution.jit_compile, autograph=False)
-    return Prepared(
+    return Benchmark(
         repeated(lambda: meta_gradient(params, batch)[1]), lambda gradients: [np.asarray(g) for g in gradients]
     )
 
 
-def versions():
-    """Of what this side runs on."""
+def versions() -> dict[str, str]:
+    """Versions of the packages that this implementation runs on."""
     return versions_of("tensorflow", "keras", "numpy")
 
 
-def _model(problem, dtype):
+def _model(problem: dict[str, Any], dtype: str) -> keras.Model:
     if problem["network"] == "mlp":
         inputs = math.prod(problem["input_shape"])
         return MLP(inputs, problem["hidden"], problem["outputs"], problem["batch_norm"], dtype)

@@ -1,16 +1,19 @@
-"""JAX as a peer: the whole meta-gradient under `jit`, the tasks by `vmap` or one after the other by `lax.map`."""
+"""JAX as a peer: the whole meta-gradient under `jit`, the tasks under `vmap` or one after the other in `lax.map`."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from benchmarks.prepared import (
-    Prepared,
+from benchmarks.benchmark import (
+    Arrays,
+    Benchmark,
     batch_of,
     hidden_layers,
-    moving_and_still,
     repeated,
+    split_adaptable,
     versions_of,
     weights_of,
 )
@@ -19,44 +22,44 @@ NORM_EPSILON = 1e-3
 BLOCKS = (1, 2, 3, 4)
 
 
-def prepare(side, problem, arrays):
-    """See side.py."""
-    weights = {name: jnp.asarray(value) for name, value in weights_of(problem, arrays).items()}
+def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
+    """See `benchmarks.implementations`."""
+    weights = {key: jnp.asarray(value) for key, value in weights_of(problem, arrays).items()}
     batch = [jnp.asarray(array) for array in batch_of(arrays)]
 
     def meta_loss(weights, batch):
         def task_loss(task):
             return _task_loss(problem, weights, *task)
 
-        losses = jax.vmap(task_loss)(batch) if side == "jax_vmap" else lax.map(task_loss, batch)
+        losses = jax.vmap(task_loss)(batch) if name == "jax_vmap" else lax.map(task_loss, batch)
         return losses.mean()
 
     if problem["kind"] == "training":
         return _training(problem, weights, meta_loss)
     gradient = jax.jit(jax.grad(meta_loss))
-    return Prepared(
+    return Benchmark(
         repeated(lambda: jax.block_until_ready(gradient(weights, batch))),
-        lambda gradients: [np.asarray(gradients[name]) for name in problem["names"]],
+        lambda gradients: [np.asarray(gradients[key]) for key in problem["names"]],
     )
 
 
-def versions():
-    """Of what this side runs on."""
+def versions() -> dict[str, str]:
+    """Versions of the packages that this implementation runs on."""
     return versions_of("jax", "jaxlib", "numpy")
 
 
 def _task_loss(problem, weights, support_x, support_y, query_x, query_y):
-    moving, still = moving_and_still(problem, weights)
+    adaptable, fixed = split_adaptable(problem, weights)
 
-    def support_loss(moving):
-        return _loss(problem, support_y, _forward(problem["network"], moving | still, support_x))
+    def support_loss(adaptable):
+        return _loss(problem, support_y, _forward(problem["network"], adaptable | fixed, support_x))
 
     for _ in range(problem["steps"]):
-        gradients = jax.grad(support_loss)(moving)
+        gradients = jax.grad(support_loss)(adaptable)
         if problem["first_order"]:
             gradients = lax.stop_gradient(gradients)
-        moving = {name: value - problem["step_size"] * gradients[name] for name, value in moving.items()}
-    return _loss(problem, query_y, _forward(problem["network"], moving | still, query_x))
+        adaptable = {key: value - problem["step_size"] * gradients[key] for key, value in adaptable.items()}
+    return _loss(problem, query_y, _forward(problem["network"], adaptable | fixed, query_x))
 
 
 def _loss(problem, y, predictions):
@@ -71,28 +74,28 @@ def _forward(network, weights, x):
         for i in hidden_layers(weights):
             x = x @ weights[f"dense_{i}/kernel"] + weights[f"dense_{i}/bias"]
             if f"norm_{i}/beta" in weights:
-                x = _normalised(x, weights[f"norm_{i}/beta"])
+                x = _normalize(x, weights[f"norm_{i}/beta"])
             x = jax.nn.relu(x)
         return x @ weights["output/kernel"] + weights["output/bias"]
     stride = 2 if network == "omniglot_conv" else 1
     for i in BLOCKS:
         kernel = weights[f"conv_{i}/kernel"]
         x = lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-        x = jax.nn.relu(_normalised(x + weights[f"conv_{i}/bias"], weights[f"norm_{i}/beta"]))
+        x = jax.nn.relu(_normalize(x + weights[f"conv_{i}/bias"], weights[f"norm_{i}/beta"]))
         if network == "mini_imagenet_conv":
             x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
     x = x.mean((1, 2)) if network == "omniglot_conv" else x.reshape(x.shape[0], -1)
     return x @ weights["output/kernel"] + weights["output/bias"]
 
 
-def _normalised(x, beta):
+def _normalize(x, beta):
     axes = tuple(range(x.ndim - 1))
     centred = x - x.mean(axes)
     return centred * lax.rsqrt(jnp.square(centred).mean(axes) + NORM_EPSILON) + beta
 
 
 def _training(problem, weights, meta_loss):
-    """The whole loop as one compiled function: sampling, meta-gradient and Adam, n iterations a call."""
+    """The training loop as one compiled function: sampling, meta-gradient and Adam, n iterations per call."""
     beta1, beta2, epsilon, n = 0.9, 0.999, 1e-8, problem["support"]
 
     def sample(key):
@@ -115,4 +118,4 @@ def _training(problem, weights, meta_loss):
 
     zeros = jax.tree.map(jnp.zeros_like, weights)
     loop = jax.jit(lambda n: lax.fori_loop(0, n, iteration, (weights, zeros, zeros)))
-    return Prepared(lambda n: jax.block_until_ready(loop(n)))
+    return Benchmark(lambda n: jax.block_until_ready(loop(n)))
