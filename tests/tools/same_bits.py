@@ -7,8 +7,7 @@ Each commit is checked out into a temporary `git worktree`. Both are driven thro
 
     python -m maml_tf train reproduce/specs/SPEC.yaml --profile smoke --runs ... --results ... --weights ... --data ...
 
-by the interpreter that runs this script, in a process for each spec. So the code between the two may move freely. These
-files are compared:
+by the interpreter that runs this script. So the code between the two may move freely. These files are compared:
 
 * `state.npz` of every training (parameters, moments, best parameters, losses, validations): the same run folders, the
   same keys, the same types, shapes and bits. Times and commits are left out.
@@ -24,12 +23,12 @@ Exit code 0: no bit differs. 1: something differs, or a spec fails at one of the
 """
 
 import argparse
-import concurrent.futures
 import contextlib
 import hashlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +37,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPECS = "reproduce/specs"
+SPECS_PER_PROCESS = 4  # TensorFlow starts once for so many; what they leave behind stays below 4 GB
 # What legitimately differs between two runs of the same code.
 STATE_IGNORED = {"seconds", "trained_at"}
 RESULT_IGNORED = {"git_commit", "packages", "hardware", "wall_seconds", "command"}
@@ -60,7 +60,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", default="smoke", help="smoke (default); cpu and paper train for hours")
     parser.add_argument("--data", type=pathlib.Path, help="prepared data sets; default: data/prepared, or noise")
     parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="keep what both commits wrote in FOLDER")
-    parser.add_argument("--jobs", type=int, default=1, help="specs trained at a time (default 1)")
     options = parser.parse_args(arguments)
     with contextlib.ExitStack() as stack:
         temporary = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="same_bits_")))
@@ -80,16 +79,21 @@ def main(arguments: list[str] | None = None) -> int:
         names = options.specs or known
         data = data_folder(options.data, temporary)
         print(f"old {options.old}, new {options.new}: {len(names)} specs, profile {options.profile}, data {data}")
-        differing = 0
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as workers:
-            work = workers.map(lambda name: differences_of(name, options.profile, trees, outputs / name, data), names)
-            for name, (differences, notes) in zip(names, work, strict=True):
+        differing, failed = 0, False
+        for start in range(0, len(names), SPECS_PER_PROCESS):
+            group = names[start : start + SPECS_PER_PROCESS]
+            for side, tree in trees.items():
+                if problem := train(tree, group, options.profile, outputs / side, data):
+                    failed = True
+                    print(f"{side}: {problem}", flush=True)
+            for name in group:
+                differences, notes = compare(outputs / "old", outputs / "new", name)
                 differing += bool(differences)
                 print(f"{name}: {'DIFFERS' if differences else 'same bits'}", flush=True)
                 for line in (*differences, *(f"note: {note}" for note in notes)):
                     print(f"  {line}", flush=True)
     print(f"{len(names) - differing} of {len(names)} specs have the same bits")
-    return 1 if differing else 0
+    return 1 if differing or failed else 0
 
 
 @contextlib.contextmanager
@@ -134,63 +138,56 @@ def write_noise(folder: pathlib.Path, name: str, shape: tuple[int, ...]) -> None
     (folder / f"{name}.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
-def differences_of(
-    name: str, profile: str, trees: dict[str, pathlib.Path], outputs: pathlib.Path, data: pathlib.Path
-) -> tuple[list[str], list[str]]:
-    """Trains one spec at both commits; (differences, notes), one line each."""
-    failures = [
-        f"{side}: training failed: {problem}"
-        for side, tree in trees.items()
-        if (problem := train(tree, name, profile, outputs / side, data))
-    ]
-    return (failures, []) if failures else compare(outputs / "old", outputs / "new")
-
-
-def train(tree: pathlib.Path, name: str, profile: str, output: pathlib.Path, data: pathlib.Path) -> str | None:
-    """Trains and tests one spec in a worktree; None, or what went wrong."""
-    output.mkdir(parents=True)
+def train(tree: pathlib.Path, names: list[str], profile: str, output: pathlib.Path, data: pathlib.Path) -> str | None:
+    """Trains and tests specs in a worktree, in one process; None, or what went wrong."""
+    output.mkdir(parents=True, exist_ok=True)
+    specs = [f"{SPECS}/{name}.yaml" for name in names]
     folders = {"--runs": output / "runs", "--results": output / "results", "--weights": output / "weights"}
     options = [str(text) for pair in (folders | {"--data": data}).items() for text in pair]
-    command = [sys.executable, "-m", "maml_tf", "train", f"{SPECS}/{name}.yaml", "--profile", profile, *options]
     # The worktree comes before any installed copy of the package.
     done = subprocess.run(
-        command, cwd=tree, env=os.environ | {"PYTHONPATH": str(tree)}, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "maml_tf", "train", *specs, "--profile", profile, *options],
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    (output / "log.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
+    with open(output / "log.txt", "a", encoding="utf-8") as log:
+        log.write(done.stdout + done.stderr)
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-        return f"exit code {done.returncode}: {last}"
+        return f"training {', '.join(names)} ended with exit code {done.returncode}: {last}"
     return None
 
 
-def compare(old: pathlib.Path, new: pathlib.Path) -> tuple[list[str], list[str]]:
-    """Compares what one spec wrote at two commits; (differences, notes), one line each.
+def compare(old: pathlib.Path, new: pathlib.Path, name: str) -> tuple[list[str], list[str]]:
+    """Compares what a spec wrote at two commits; (differences, notes), one line each.
 
     Args:
         old, new: folders that hold `runs`, `results` and `weights`.
+        name: of the spec; the folders of its trainings and weights have this name.
     """
     differences, notes = [], []
-    archives = [{str(path.relative_to(side)): path for path in side.rglob("*.npz")} for side in (old, new)]
-    for path in sorted(archives[0].keys() | archives[1].keys()):
-        if path not in archives[1]:
+    was, now = (
+        {str(path.relative_to(side)): path for path in side.rglob("*.npz") if name in path.relative_to(side).parts}
+        for side in (old, new)
+    )
+    for path in sorted(was.keys() | now.keys()):
+        if path not in now:
             differences.append(f"{path}: not written by new")
-        elif path not in archives[0]:  # a state at another path is another run folder, other files are additions
+        elif path not in was:  # a state at another path is another run folder, other files are additions
             (differences if path.endswith("state.npz") else notes).append(f"{path}: not written by old")
         else:
-            differences += [f"{path}: {line}" for line in compare_archives(archives[0][path], archives[1][path])]
+            differences += [f"{path}: {line}" for line in compare_archives(was[path], now[path])]
     # A result is known by its spec: where it is written may change.
-    results = [_results(side) for side in (old, new)]
-    for spec in sorted(results[0].keys() | results[1].keys()):
-        if missing := [side for side, found in zip(("old", "new"), results, strict=True) if spec not in found]:
-            differences.append(f"result of {spec}: not written by {missing[0]}")
-            continue
-        for was in results[0][spec]:
-            for now in results[1][spec]:
-                found = _compare_values(was, now, "")
-                differences += [f"result of {spec}: {line}" for line, only_new in found if not only_new]
-                notes += [f"result of {spec}: {line}" for line, only_new in found if only_new]
-    if not results[0] and not results[1]:
-        differences.append("neither commit wrote a result file")
+    was, now = _results(old, name), _results(new, name)
+    differences += [f"result: not written by {side}" for side, found in (("old", was), ("new", now)) if not found]
+    for one in was:
+        for other in now:
+            found = _compare_values(one, other, "")
+            differences += [f"result: {line}" for line, only_new in found if not only_new]
+            notes += [f"result: {line}" for line, only_new in found if only_new]
     return list(dict.fromkeys(differences)), list(dict.fromkeys(notes))
 
 
@@ -222,20 +219,18 @@ def _how_different(a, b):
     return text
 
 
-def _results(folder):
-    """{spec: [content of each of its result files]}, without what may differ."""
-    found = {}
-    for path in sorted(folder.rglob("*.json")):
+def _results(folder, name):
+    """The contents of a spec's result files, without what may differ."""
+    contents = []
+    for path in sorted(folder.rglob(f"{name}.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or not {"spec", "curves"} <= content.keys():
-            continue
         content = {key: value for key, value in content.items() if key not in RESULT_IGNORED}
         content["settings"] = {
             seed: {key: value for key, value in settings.items() if key not in SETTINGS_IGNORED}
             for seed, settings in content["settings"].items()
         }
-        found.setdefault(content["spec"], []).append(content)
-    return found
+        contents.append(content)
+    return contents
 
 
 def _compare_values(old, new, where):
@@ -261,4 +256,5 @@ def _short(value):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the worktrees are removed then, too
     sys.exit(main())

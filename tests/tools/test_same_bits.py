@@ -52,7 +52,7 @@ def test_times_commits_and_the_place_of_the_result_may_differ(tmp_path):
         },
         result_path="results/partial/some_spec.json",
     )
-    assert same_bits.compare(old, new) == ([], [])
+    assert same_bits.compare(old, new, "some_spec") == ([], [])
 
 
 ONE_BIT = STATE["params_0"].copy()
@@ -73,7 +73,7 @@ ONE_BIT[1, 2] = np.nextafter(ONE_BIT[1, 2], np.float32(2))
 )
 def test_a_change_of_a_state_is_found(state, expected, tmp_path):
     old, new = write(tmp_path / "old"), write(tmp_path / "new", state=state)
-    (line,), notes = same_bits.compare(old, new)
+    (line,), notes = same_bits.compare(old, new, "some_spec")
     assert line.startswith(f"{RUN_FOLDER}/state.npz: {expected}")
     assert notes == []
 
@@ -81,7 +81,7 @@ def test_a_change_of_a_state_is_found(state, expected, tmp_path):
 def test_the_sign_of_zero_counts(tmp_path):
     zeros = np.zeros(3, np.float32)
     old, new = write(tmp_path / "old", state={"best_0": zeros}), write(tmp_path / "new", state={"best_0": -zeros})
-    (line,), _ = same_bits.compare(old, new)
+    (line,), _ = same_bits.compare(old, new, "some_spec")
     assert "best_0: 3 of 3 entries differ" in line
 
 
@@ -98,15 +98,16 @@ def test_the_sign_of_zero_counts(tmp_path):
 )
 def test_a_change_of_a_result_is_found(result, expected, tmp_path):
     old, new = write(tmp_path / "old"), write(tmp_path / "new", result=result)
-    assert same_bits.compare(old, new) == ([f"result of some_spec: {expected}"], [])
+    assert same_bits.compare(old, new, "some_spec") == ([f"result: {expected}"], [])
 
 
 def test_what_is_added_is_a_note(tmp_path):
     old, new = write(tmp_path / "old"), write(tmp_path / "new", result={"checked": True})
-    np.savez(new / "runs" / "weights.npz", kernel=np.zeros(3))
-    assert same_bits.compare(old, new) == (
+    np.savez(new / "runs" / "some_spec" / "weights.npz", kernel=np.zeros(3))
+    np.savez(new / "runs" / "of_another_spec.npz", kernel=np.zeros(3))
+    assert same_bits.compare(old, new, "some_spec") == (
         [],
-        ["runs/weights.npz: not written by old", "result of some_spec: checked: only written by new"],
+        ["runs/some_spec/weights.npz: not written by old", "result: checked: only written by new"],
     )
 
 
@@ -114,16 +115,19 @@ def test_another_run_folder_and_a_missing_result_are_found(tmp_path):
     old, new = write(tmp_path / "old"), write(tmp_path / "new")
     (new / RUN_FOLDER).rename(new / RUN_FOLDER.parent / "seed_2")
     (new / "runs/some_spec/measured/some_spec.json").unlink()
-    differences, _ = same_bits.compare(old, new)
+    differences, _ = same_bits.compare(old, new, "some_spec")
     assert differences == [
         f"{RUN_FOLDER}/state.npz: not written by new",
         f"{RUN_FOLDER.parent}/seed_2/state.npz: not written by old",
-        "result of some_spec: not written by new",
+        "result: not written by new",
     ]
 
 
 def test_no_result_at_all_is_a_difference(tmp_path):
-    assert same_bits.compare(tmp_path, tmp_path) == (["neither commit wrote a result file"], [])
+    assert same_bits.compare(tmp_path, tmp_path, "some_spec") == (
+        ["result: not written by old", "result: not written by new"],
+        [],
+    )
 
 
 @pytest.fixture
@@ -141,8 +145,9 @@ def commits(tmp_path, monkeypatch):
         subprocess.run(["git", *identity, *arguments], cwd=repository, check=True, capture_output=True)
 
     git("init", "--quiet")
-    for commit, factor in (("one", "1"), ("same", "1\n"), ("two", "2"), ("broken", "no number")):
+    for commit, factor in (("one", "1"), ("same", "1\n"), ("two", "2"), ("broken", "no number"), ("crashing", "1")):
         (repository / "factor.txt").write_text(factor)
+        (repository / "crash.txt").write_text(str(commit == "crashing"))
         git("add", "--all")
         git("commit", "--quiet", "--message", commit)
         git("tag", commit)
@@ -154,12 +159,15 @@ TRAINING = """
 import json, pathlib, sys
 import numpy as np
 import maml_tf
-spec, runs = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[sys.argv.index("--runs") + 1])
-assert sys.argv[1] == "train" and spec.exists() and pathlib.Path(maml_tf.__path__[0]).parent == pathlib.Path.cwd()
+runs = pathlib.Path(sys.argv[sys.argv.index("--runs") + 1])
+assert sys.argv[1] == "train" and pathlib.Path(maml_tf.__path__[0]).parent == pathlib.Path.cwd()
 factor = float(pathlib.Path("factor.txt").read_text())
-runs.mkdir()
-np.savez(runs / "state.npz", params_0=factor * np.ones(2))
-(runs / "result.json").write_text(json.dumps({"spec": spec.stem, "curves": {"curve": factor}, "settings": {}}))
+for spec in map(pathlib.Path, sys.argv[2 : sys.argv.index("--profile")]):
+    assert spec.exists()
+    (runs / spec.stem).mkdir(parents=True)
+    np.savez(runs / spec.stem / "state.npz", params_0=factor * np.ones(2))
+    (runs / f"{spec.stem}.json").write_text(json.dumps({"curves": {"curve": factor}, "settings": {}}))
+sys.exit("crashed at the end" if pathlib.Path("crash.txt").read_text() == "True" else 0)
 """
 
 
@@ -175,17 +183,24 @@ def test_two_commits_with_the_same_bits(commits, tmp_path, capsys):
 def test_two_commits_with_other_bits(commits, tmp_path, capsys):
     assert run("one", "two", "--keep", str(tmp_path / "kept"), data=tmp_path) == 1
     out = capsys.readouterr().out
-    assert "runs/state.npz: params_0: 2 of 2 entries differ, by 1 at most; the largest entry is 1" in out
-    assert "result of second: curves.curve: 1.0 became 2.0" in out
+    assert "runs/second/state.npz: params_0: 2 of 2 entries differ, by 1 at most; the largest entry is 1" in out
+    assert "result: curves.curve: 1.0 became 2.0" in out
     assert "0 of 2 specs have the same bits" in out
-    assert (tmp_path / "kept/first/old/runs/state.npz").exists()
+    assert (tmp_path / "kept/old/runs/first/state.npz").exists()
     listed = subprocess.run(["git", "worktree", "list"], cwd=commits, capture_output=True, text=True, check=True)
     assert len(listed.stdout.splitlines()) == 1  # the worktrees are gone
 
 
 def test_a_training_that_fails_is_a_difference(commits, tmp_path, capsys):
     assert run("one", "broken", "--specs", "second", data=tmp_path) == 1
-    assert "new: training failed: exit code 1: ValueError: could not convert" in capsys.readouterr().out
+    assert "new: training second ended with exit code 1: ValueError: could not convert" in capsys.readouterr().out
+
+
+def test_a_training_that_fails_after_writing_the_same_bits_is_reported(commits, tmp_path, capsys):
+    assert run("one", "crashing", data=tmp_path) == 1
+    out = capsys.readouterr().out
+    assert "new: training first, second ended with exit code 1: crashed at the end" in out
+    assert "2 of 2 specs have the same bits" in out
 
 
 @pytest.mark.parametrize(
