@@ -162,7 +162,7 @@ def _images(
 
 def _described(spec: ExperimentSpec, model: Any, batch: Any) -> tuple[Problem, Arrays]:
     """(problem, arrays): what all supervised problems have in common."""
-    from maml_tf.meta.maml import all_but_norm_offsets
+    from maml_tf.meta.adaptable import all_but_norm_offsets
     from maml_tf.meta.task_execution import prefers_low_rank_updates
     from maml_tf.training.checkpoint import weight_names
 

@@ -47,7 +47,7 @@ def drawn_row(arguments, results, K, index, halves=False):
         experiment, saved = train(spec, spec.seeds[0], runs_folder=arguments.runs, data_folder=arguments.data)
         learner, params = experiment.adapting, saved.chosen_params
         step_size = results[arm].settings[f"seed_{spec.seeds[0]}"].get(f"step_size_{K}_shot", spec.inner.step_size)
-        adapted = [params, *learner.adapted_parameters(params, task.support_x[0], task.support_y[0], 10, step_size)]
-        row["predictions"][arm] = {step: learner.predict(adapted[step], x).numpy().ravel() for step in (0, 1, 10)}
+        after = learner.adapted_params(params, task.support_x[0], task.support_y[0], 10, step_size)
+        row["predictions"][arm] = {step: learner.forward(after[step], x).numpy().ravel() for step in (0, 1, 10)}
         row["step_sizes"][arm] = step_size
     return row

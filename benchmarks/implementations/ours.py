@@ -15,7 +15,6 @@ from benchmarks.benchmark import Arrays, Benchmark, batch_of, repeated, versions
 from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.meta.losses import accuracy, cross_entropy_over_shots, mean_squared_error
 from maml_tf.meta.maml import MAML
-from maml_tf.meta.task_execution import task_execution_for
 from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
 from maml_tf.models.mlp import MLP
 from maml_tf.runtime import configure_runtime
@@ -28,11 +27,11 @@ from maml_tf.training.loop import compiled_loop
 # library would use low-rank updates; convolutions in bfloat16; and all in float64, which shows the error of float32.
 OPTIONS = {
     "ours": {},
-    "ours_one_task_at_a_time": {"tasks_at_once": 1},
-    "ours_gradient_checkpointing": {"tasks_at_once": 1, "recompute": True},
+    "ours_one_task_at_a_time": {"task_chunk": 1},
+    "ours_gradient_checkpointing": {"task_chunk": 1, "gradient_checkpointing": True},
     "ours_materialised": {"low_rank_updates": False},
     "ours_bfloat16": {},
-    "ours_float64": {"tasks_at_once": 1},
+    "ours_float64": {"task_chunk": 1},
 }
 DTYPES = {"ours_bfloat16": "mixed_bfloat16", "ours_float64": "float64"}  # the others use float32
 
@@ -52,14 +51,12 @@ def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
     """See `benchmarks.implementations`."""
     configure_runtime()
     model = _model(problem, DTYPES.get(name, "float32"))
-    task_execution = task_execution_for(model)
     learner = MAML(
         model,
         cross_entropy_over_shots(problem["shots"]) if "shots" in problem else mean_squared_error,
         problem["step_size"],
         problem["steps"],
         first_order=problem["first_order"],
-        together=task_execution.together,
         **OPTIONS[name],
     )
     params = [tf.constant(weights, model.variable_dtype) for weights in weights_of(problem, arrays).values()]
@@ -73,7 +70,7 @@ def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
             Adam(problem["learning_rate"]),
             batch_size=problem["tasks"],
             seed=(1, 0),
-            jit_compile=task_execution.jit_compile,
+            jit_compile=learner.task_execution.jit_compile,
         )
         return Benchmark(lambda n: loop(TrainingState.start(params), tf.constant(n))[1].numpy())
     if problem["kind"] == "evaluation":
@@ -83,12 +80,12 @@ def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
             accuracy,
             num_steps=problem["steps"],
             block=problem["tasks"],
-            jit_compile=task_execution.jit_compile,
+            jit_compile=learner.task_execution.jit_compile,
         )
         return Benchmark(
             repeated(lambda: evaluation(params, seed=(0, 0), num_tasks=problem["tasks"])), lambda scores: [scores]
         )
-    meta_gradient = tf.function(learner.meta_gradient, jit_compile=task_execution.jit_compile, autograph=False)
+    meta_gradient = tf.function(learner.meta_gradient, jit_compile=learner.task_execution.jit_compile, autograph=False)
     return Benchmark(
         repeated(lambda: meta_gradient(params, batch)[1]), lambda gradients: [np.asarray(g) for g in gradients]
     )

@@ -123,6 +123,6 @@ def fine_tuning_accuracies(model, statistics, loss, params, task, step_size, dec
     params = [*params, *head]
     with given_statistics(statistics):
         for step in range(num_steps):
-            (params,) = adapt(support_loss, params, (support_x, support_y), step_size * decay**step, num_steps=1)
+            params = adapt(support_loss, params, (support_x, support_y), step_size * decay**step, num_steps=1)[-1]
             accuracies.append(query_accuracy(params))
     return tf.stack(accuracies)

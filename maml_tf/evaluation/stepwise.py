@@ -3,8 +3,6 @@
 import numpy as np
 import tensorflow as tf
 
-from maml_tf.meta.functional import functional_call
-
 
 class Evaluation:
     """Adapts to fixed held-out tasks and scores every task after 0, 1, ... gradient steps.
@@ -30,7 +28,7 @@ class Evaluation:
     def __init__(
         self, learner, distribution, score, *, num_steps, block, jit_compile, last_step_only=False, predict=None
     ):
-        predict = predict or (lambda params, _, query_x: functional_call(learner.model, params, query_x))
+        predict = predict or (lambda params, _, query_x: learner.forward(params, query_x))
         self.block = block
         self.default_step_size = learner.step_size
 
@@ -38,14 +36,14 @@ class Evaluation:
             batch = distribution.sample(tf.random.fold_in(seed, index, alg="philox"), block)
 
             def score_tasks(params, support_x, support_y, query_x, query_y):
-                adapted = learner.adapted_parameters(params, support_x, support_y, num_steps, step_size)
-                scored = adapted[-1:] if last_step_only else adapted
+                after = learner.adapted_params(params, support_x, support_y, num_steps, step_size)
+                scored = after[-1:] if last_step_only else after[1:]
                 scores = [score(query_y, predict(p, support_x, query_x)) for p in scored]
                 if not last_step_only:
-                    scores.insert(0, score(support_y, functional_call(learner.model, params, support_x)))
+                    scores.insert(0, score(support_y, learner.forward(params, support_x)))
                 return tf.stack(scores, axis=-1)
 
-            return learner.for_every_task(score_tasks, params, batch, written_out=False)
+            return learner.task_execution.map(score_tasks, params, batch, unroll=False)
 
         self.score_block = tf.function(score_block, jit_compile=jit_compile, autograph=False)
 

@@ -4,7 +4,7 @@ from maml_tf.errors import UsageError
 from maml_tf.experiments.results import provenance
 from maml_tf.experiments.run import build_experiment
 from maml_tf.export.writer import export_training_loop
-from maml_tf.meta.maml import MAML
+from maml_tf.meta.task_execution import vectorized_copy
 
 
 def check_exportable(spec):
@@ -29,10 +29,9 @@ def export(spec, *, folder, data_folder):
     for seed in spec.seeds:
         experiment = build_experiment(spec, seed, data_folder)
         initial_params[seed] = experiment.initial_params
-    learner = experiment.learner
     origin = provenance()
     export_training_loop(
-        learner.with_tasks_together() if isinstance(learner, MAML) else learner,
+        vectorized_copy(experiment.learner),
         experiment.distribution,
         spec.meta,
         initial_params,

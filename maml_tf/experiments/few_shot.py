@@ -6,7 +6,6 @@ import numpy as np
 from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.meta.losses import accuracy, cross_entropy_over_shots
 from maml_tf.meta.maml import MAML, all_but_norm_offsets
-from maml_tf.meta.task_execution import task_execution_for
 from maml_tf.models.context_vector import WithContext, only_context
 from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
 from maml_tf.models.mlp import MLP
@@ -35,19 +34,17 @@ class ImageClassificationExperiment:
         self.data = classes["train"].source
         keras.utils.set_random_seed(seed)
         self.model = _build_model(spec, classes["train"].images.shape[2:])
-        self.task_execution = task_execution_for(self.model)
         self.learner = MAML(
             self.model,
             cross_entropy_over_shots(tasks.shots),
             spec.inner.step_size,
             spec.inner.train_steps,
             first_order=spec.inner.first_order,
-            adapts=only_context if spec.method == "context_vector" else all_but_norm_offsets,
-            together=self.task_execution.together,
-            tasks_at_once=spec.meta.tasks_at_once,
-            recompute=spec.inner.recompute,
+            adaptable=only_context if spec.method == "context_vector" else all_but_norm_offsets,
+            task_chunk=spec.meta.tasks_at_once,
+            gradient_checkpointing=spec.inner.recompute,
         )
-        self.initial_params = self.learner.parameters()
+        self.initial_params = self.learner.initial_params()
 
         self.classes = classes
         self.distribution = self.episodes("train", tasks.train_queries)
@@ -66,7 +63,7 @@ class ImageClassificationExperiment:
             accuracy,
             num_steps=section.steps,
             block=self.spec.block(section.tasks),
-            jit_compile=self.task_execution.jit_compile,
+            jit_compile=self.learner.task_execution.jit_compile,
             last_step_only=last_step_only,
         )
 

@@ -8,7 +8,6 @@ from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
-from maml_tf.meta.task_execution import task_execution_for
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks import random
 from maml_tf.tasks.sinusoid import SinusoidTasks
@@ -37,16 +36,14 @@ class SinusoidExperiment:
         self.data = {}
         keras.utils.set_random_seed(seed)
         self.model = MLP(3 if spec.tasks.reveal_task else 1, spec.model.hidden, 1, spec.model.batch_norm)
-        self.task_execution = task_execution_for(self.model)
         self.adapting = MAML(
             self.model,
             mean_squared_error,
             0.0 if spec.inner.step_size == "tuned" else spec.inner.step_size,
             spec.inner.train_steps,
             first_order=spec.inner.first_order,
-            together=self.task_execution.together,
         )
-        self.initial_params = self.adapting.parameters()
+        self.initial_params = self.adapting.initial_params()
         self.learner = self.adapting if spec.method == "maml" else JointTraining(self.model, mean_squared_error)
         self.distribution = SinusoidTasks(spec.tasks.shots, spec.tasks.queries, spec.tasks.reveal_task)
         self.validate = None

@@ -18,7 +18,6 @@ from maml_tf.experiments.few_shot import dtype_policy, load_classes
 from maml_tf.experiments.resumable_test import ResumableTest, code_digest, params_digest
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_cross_entropy
-from maml_tf.meta.task_execution import task_execution_for
 from maml_tf.models.batch_norm import given_statistics
 from maml_tf.models.conv import MiniImagenetConv
 from maml_tf.runtime import available_cores
@@ -52,9 +51,8 @@ class SupervisedExperiment:
             MiniImagenetConv(images.shape[2:], outputs, spec.model.filters, dtype_policy(spec.model))
             for outputs in (images.shape[0], spec.tasks.ways)
         )
-        self.task_execution = task_execution_for(self.model)
         self.learner = SupervisedTraining(self.model, mean_cross_entropy)
-        self.initial_params = [tf.convert_to_tensor(variable) for variable in self.model.trainable_variables]
+        self.initial_params = self.learner.initial_params()
         self.distribution = LabelledImages(images)
         batches = [
             self.distribution.sample(tf.constant([random.TUNING_TASKS[1], index]), STATISTICS_BATCH)

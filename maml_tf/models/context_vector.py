@@ -44,5 +44,5 @@ def _glorot_uniform(shape, dtype=None):
 
 
 def only_context(variable):
-    """For MAML's `adapts`: the inner loop moves z alone."""
+    """For MAML's `adaptable`: the inner loop moves z alone."""
     return variable.name == "context"

@@ -85,4 +85,4 @@ def inner_step(
     def loss(params, batch):
         return policy_gradient_loss(policy, params, batch, old)
 
-    return adapt(loss, params, batch, step_size, num_steps=1, adaptable=policy.adaptable)[0]
+    return adapt(loss, params, batch, step_size, num_steps=1, adaptable=policy.adaptable)[-1]

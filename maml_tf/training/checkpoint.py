@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from maml_tf._io import UNREADABLE_NPZ, atomic_write
 from maml_tf.errors import UsageError
+from maml_tf.meta.functional import weight_names
 from maml_tf.training.adam import TrainingState
 
 
@@ -158,8 +159,3 @@ def as_params(arrays, model, where):
             f"the model's is {expected.get(differing[0])}"
         )
     return [tf.constant(arrays[name]) for name in names]
-
-
-def weight_names(model):
-    """A name for each trainable variable: its layer's and its own, as `conv_2/kernel`."""
-    return ["/".join(variable.path.split("/")[-2:]) for variable in model.trainable_variables]

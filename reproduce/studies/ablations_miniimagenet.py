@@ -38,8 +38,8 @@ def running_statistics(learner, params, episodes):
     @tf.function
     def of_one_task(support_x, support_y, query_x):
         passes = []
-        adapted = learner.adapted_parameters(params, support_x, support_y)
-        for p, x in [*((p, support_x) for p in (params, *adapted[:-1])), (adapted[-1], query_x)]:
+        *before, adapted = learner.adapted_params(params, support_x, support_y)
+        for p, x in [*((p, support_x) for p in before), (adapted, query_x)]:
             with recorded_statistics() as statistics:
                 functional_call(learner.model, p, x)
             passes.append(statistics)
@@ -101,7 +101,7 @@ def scores_of(experiment, params):
             accuracy,
             num_steps=spec.evaluation.steps,
             block=spec.block(spec.evaluation.tasks),  # also of ten times as many tasks
-            jit_compile=experiment.task_execution.jit_compile,
+            jit_compile=experiment.learner.task_execution.jit_compile,
             predict=predict,
         )
         step_size = scale * spec.inner.step_size

@@ -30,7 +30,7 @@ def timed_loop(spec, arguments):
         batch_size=spec.meta.batch_size,
         seed=(spec.seeds[0], 0),
         gradient_clip=spec.meta.gradient_clip,
-        jit_compile=experiment.task_execution.jit_compile,
+        jit_compile=experiment.learner.task_execution.jit_compile,
     )
     state = TrainingState.start(experiment.initial_params)
 

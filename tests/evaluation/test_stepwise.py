@@ -14,22 +14,22 @@ from maml_tf.models.mlp import MLP
 from maml_tf.tasks.sinusoid import SinusoidTasks
 
 
-def evaluation(together=True, block=3, num_steps=2):
+def evaluation(vectorized=True, block=3, num_steps=2):
     keras.utils.set_random_seed(3)
-    learner = MAML(MLP(1, (8,), 1), mean_squared_error, 0.05, 1, together=together)
+    learner = MAML(MLP(1, (8,), 1), mean_squared_error, 0.05, 1, vectorized=vectorized)
     tasks = SinusoidTasks(4, 6)
     return (
         learner,
         tasks,
-        Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, block=block, jit_compile=together),
+        Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, block=block, jit_compile=vectorized),
     )
 
 
-@pytest.mark.parametrize("together", [True, False])
-def test_column_0_is_the_support_set_before_and_the_others_the_query_set_after_each_step(together):
-    learner, tasks, evaluate = evaluation(together)
+@pytest.mark.parametrize("vectorized", [True, False])
+def test_column_0_is_the_support_set_before_and_the_others_the_query_set_after_each_step(vectorized):
+    learner, tasks, evaluate = evaluation(vectorized)
     params = [
-        tf.constant(np.random.default_rng(0).normal(size=tuple(p.shape)), tf.float32) for p in learner.parameters()
+        tf.constant(np.random.default_rng(0).normal(size=tuple(p.shape)), tf.float32) for p in learner.initial_params()
     ]
     scores = evaluate(params, seed=(1, 1), num_tasks=6, step_size=0.02)
     assert scores.shape == (6, 3)
@@ -38,14 +38,14 @@ def test_column_0_is_the_support_set_before_and_the_others_the_query_set_after_e
         for task in range(3):
             support_x, support_y, query_x, query_y = (tensor[task] for tensor in batch)
             expected = [mean_squared_error(support_y, functional_call(learner.model, params, support_x))]
-            for adapted in learner.adapted_parameters(params, support_x, support_y, 2, 0.02):
+            for adapted in learner.adapted_params(params, support_x, support_y, 2, 0.02)[1:]:
                 expected.append(mean_squared_error(query_y, functional_call(learner.model, adapted, query_x)))
             np.testing.assert_allclose(scores[3 * block + task], expected, rtol=1e-4)
 
 
 def test_the_tasks_are_fixed_and_the_step_size_is_the_learners_by_default():
     learner, _, evaluate = evaluation()
-    params = [p + 0.3 for p in learner.parameters()]
+    params = [p + 0.3 for p in learner.initial_params()]
     first = evaluate(params, seed=(1, 1), num_tasks=6)
     np.testing.assert_array_equal(first, evaluate(params, seed=(1, 1), num_tasks=6))
     np.testing.assert_array_equal(first, evaluate(params, seed=(1, 1), num_tasks=6, step_size=0.05))

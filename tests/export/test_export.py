@@ -18,6 +18,7 @@ from maml_tf.export import jax_runner as runner
 from maml_tf.export.writer import encode, encoding_of, export_training_loop
 from maml_tf.meta.losses import cross_entropy_over_shots, mean_squared_error
 from maml_tf.meta.maml import MAML
+from maml_tf.meta.task_execution import vectorized_copy
 from maml_tf.models.batch_norm import BatchNorm
 from maml_tf.models.layers import Conv2D, Dense
 from maml_tf.models.mlp import MLP
@@ -54,14 +55,14 @@ class OneBlock(keras.Model):
 def photographs():
     images = np.random.default_rng(1).integers(256, size=(6, 4, 7, 7, 3), dtype=np.uint8)
     learner = MAML(OneBlock(7, 3), cross_entropy_over_shots(1), 0.1, 1)
-    return learner.with_tasks_together(), Episodes(images, 3, 1, 2)
+    return vectorized_copy(learner), Episodes(images, 3, 1, 2)
 
 
 def package(folder, build=sinusoid, seeds=(1,), meta=META, snapshot_every=50):
     """Exports, and returns the learner and its tasks."""
     keras.utils.set_random_seed(1)
     learner, tasks = build()
-    states = {seed: [p + 0.01 * seed for p in learner.parameters()] for seed in seeds}
+    states = {seed: [p + 0.01 * seed for p in learner.initial_params()] for seed in seeds}
     export_training_loop(learner, tasks, meta, states, folder=folder, snapshot_every=snapshot_every, about=ABOUT)
     return learner, tasks
 
@@ -78,7 +79,7 @@ def run(*arguments):
 @pytest.mark.parametrize("rounded", [False, True])
 def test_products_are_asked_for_in_full_unless_they_may_be_rounded(tmp_path, rounded):
     learner, tasks = sinusoid()
-    states = {1: learner.parameters()}
+    states = {1: learner.initial_params()}
     export_training_loop(
         learner, tasks, META, states, folder=tmp_path, snapshot_every=50, about=ABOUT, tensor_float_32=rounded
     )
@@ -92,7 +93,7 @@ def test_products_are_asked_for_in_full_unless_they_may_be_rounded(tmp_path, rou
 def test_both_runtimes_reach_the_same_weights(build, iterations, tmp_path):
     learner, tasks = package(tmp_path / "package", build)
     assert run(tmp_path / "package" / "made_up", "--out", tmp_path / "out", "--until", iterations) == 0
-    start = TrainingState.start([p + 0.01 for p in learner.parameters()])
+    start = TrainingState.start([p + 0.01 for p in learner.initial_params()])
     loop = compiled_loop(learner, tasks, Adam(META.learning_rate), batch_size=4, seed=(1, 0), gradient_clip=10.0)
     expected, loss = loop(start, tf.constant(iterations))
     state = trained(tmp_path / "out")

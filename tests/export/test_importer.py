@@ -18,7 +18,6 @@ from maml_tf.export import jax_runner as runner
 from maml_tf.export.importer import import_run
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
-from maml_tf.meta.task_execution import TaskExecution
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks.sinusoid import SinusoidTasks
 from maml_tf.training.adam import Adam, TrainingState
@@ -32,13 +31,12 @@ PLACE = {"hardware": "NVIDIA H200", "runtime": "jax 0.11.2"}
 class SmallExperiment:
     """Trains a small network on sinusoids; its scores are arithmetic on the parameters, so that nothing is compiled."""
 
-    task_execution, data = TaskExecution(together=True, jit_compile=True), {}
-
     def __init__(self, spec, seed, data_folder=None):
+        self.data = {}
         keras.utils.set_random_seed(seed)
         self.model = MLP(1, (4,), 1)
         self.learner = MAML(self.model, mean_squared_error, spec.inner.step_size, spec.inner.train_steps)
-        self.initial_params = self.learner.parameters()
+        self.initial_params = self.learner.initial_params()
         self.distribution = SinusoidTasks(5, 5)
 
     def validate(self, params):

@@ -25,13 +25,14 @@ def test_quadratic_task_has_its_closed_form(num_steps, first_order):
     with tf.GradientTape() as tape:
         tape.watch(theta)
         steps = adapt(quadratic, [theta], CENTRE, ALPHA, num_steps, first_order=first_order)
-        query_loss = quadratic([[theta], *steps][-1], QUERY_CENTRE)
+        query_loss = quadratic(steps[-1], QUERY_CENTRE)
     contraction = np.linalg.matrix_power(np.eye(2) - ALPHA * A, num_steps)
     after = CENTRE + contraction @ (theta.numpy() - CENTRE)
     query_gradient = A @ (after - QUERY_CENTRE)
     expected = query_gradient if first_order else contraction.T @ query_gradient
-    assert len(steps) == num_steps
-    np.testing.assert_allclose([[theta], *steps][-1][0], after, rtol=1e-13)
+    assert len(steps) == num_steps + 1
+    assert steps[0][0] is theta
+    np.testing.assert_allclose(steps[-1][0], after, rtol=1e-13)
     np.testing.assert_allclose(tape.gradient(query_loss, theta), expected, rtol=1e-13)
 
 
@@ -64,4 +65,4 @@ def test_a_task_axis_gives_every_task_its_own_gradient():
         0.25,
         1,
     )
-    np.testing.assert_allclose(after[0][0], [[0.5], [1.5], [3.0]])
+    np.testing.assert_allclose(after[-1][0], [[0.5], [1.5], [3.0]])

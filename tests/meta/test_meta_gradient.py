@@ -12,15 +12,15 @@ from maml_tf.tasks.base import TaskBatch
 
 STEP_SIZE = 0.05
 FORMS = {
-    "together": {"together": True},
-    "one by one": {"together": False},
-    "together in chunks": {"together": True, "tasks_at_once": 2},
-    "one by one, one at once": {"together": False, "tasks_at_once": 1},
-    "one by one, two at once": {"together": False, "tasks_at_once": 2},
-    "together, recomputing": {"together": True, "recompute": True},
-    "one by one, recomputing": {"together": False, "recompute": True},
-    "by factors": {"together": True, "low_rank_updates": True},
-    "by factors in chunks": {"together": True, "low_rank_updates": True, "tasks_at_once": 2},
+    "vectorized": {"vectorized": True},
+    "one by one": {"vectorized": False},
+    "vectorized in chunks": {"vectorized": True, "task_chunk": 2},
+    "one by one, chunks of 1": {"vectorized": False, "task_chunk": 1},
+    "one by one, chunks of 2": {"vectorized": False, "task_chunk": 2},
+    "vectorized, gradient checkpointing": {"vectorized": True, "gradient_checkpointing": True},
+    "one by one, gradient checkpointing": {"vectorized": False, "gradient_checkpointing": True},
+    "low-rank updates": {"vectorized": True, "low_rank_updates": True},
+    "low-rank updates in chunks": {"vectorized": True, "low_rank_updates": True, "task_chunk": 2},
 }
 
 
@@ -76,28 +76,28 @@ def test_equals_the_numpy_reference(problem, num_steps, first_order, form):
 @pytest.mark.parametrize("num_steps", [1, 5])
 def test_the_compiled_form_equals_the_numpy_reference(problem, num_steps):
     _, params, tasks, _ = problem
-    _, gradients = ours(problem, num_steps, jit_compile=True, together=True)
+    _, gradients = ours(problem, num_steps, jit_compile=True, vectorized=True)
     assert close(gradients, numpy_maml.meta_gradient(params, tasks, STEP_SIZE, num_steps), 1e-12)
 
 
 @pytest.mark.parametrize("num_steps", [1, 5])
 def test_second_order_equals_finite_differences(problem, num_steps):
     _, params, tasks, _ = problem
-    _, gradients = ours(problem, num_steps, together=True)
+    _, gradients = ours(problem, num_steps, vectorized=True)
     assert close(gradients, finite_differences(params, tasks, num_steps), 1e-7)
 
 
 @pytest.mark.parametrize("num_steps", [1, 5])
 def test_first_order_is_another_gradient(problem, num_steps):
-    _, second = ours(problem, num_steps, together=True)
-    _, first = ours(problem, num_steps, first_order=True, together=True)
+    _, second = ours(problem, num_steps, vectorized=True)
+    _, first = ours(problem, num_steps, first_order=True, vectorized=True)
     assert not close(first, second, 0.02)
 
 
-@pytest.mark.parametrize("at_once", [1, 2])
-@pytest.mark.parametrize("together", [True, False])
-def test_only_so_many_tasks_are_at_work_at_once(at_once, together):
-    """The loss notes the tasks (their first label) it is called with, forwards and backwards."""
+@pytest.mark.parametrize("task_chunk", [1, 2])
+@pytest.mark.parametrize("vectorized", [True, False])
+def test_no_more_than_a_chunk_of_tasks_is_differentiated_at_a_time(task_chunk, vectorized):
+    """The loss records the tasks (their first label) that it is called with, forwards and backwards."""
     T, events = 6, []
 
     def note(labels):
@@ -117,9 +117,9 @@ def test_only_so_many_tasks_are_at_work_at_once(at_once, together):
     labels = tf.reshape(tf.repeat(tf.range(T, dtype=tf.float32), 4), [T, 4, 1])
     batch = TaskBatch(labels, labels, labels, labels)
     learner = MAML(
-        MLP(1, (3,), 1), noting_loss, STEP_SIZE, 1, first_order=True, together=together, tasks_at_once=at_once
+        MLP(1, (3,), 1), noting_loss, STEP_SIZE, 1, first_order=True, vectorized=vectorized, task_chunk=task_chunk
     )
-    tf.function(learner.meta_gradient, autograph=False)(learner.parameters(), batch)
+    tf.function(learner.meta_gradient, autograph=False)(learner.initial_params(), batch)
     assert len(events) == 4 * T  # inner and outer loss, forwards and backwards
     spans = [(events.index(task), len(events) - events[::-1].index(task)) for task in range(T)]
-    assert max(sum(first <= now < end for first, end in spans) for now in range(len(events))) <= at_once
+    assert max(sum(first <= now < end for first, end in spans) for now in range(len(events))) <= task_chunk

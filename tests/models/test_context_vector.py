@@ -27,13 +27,13 @@ def mlp_with_context():
 @pytest.mark.parametrize(("build", "shape"), [(conv_with_context, (28, 28, 3)), (mlp_with_context, (5,))])
 def test_the_inner_loop_moves_the_context_and_nothing_else(build, shape):
     model = build()
-    learner = MAML(model, cross_entropy_over_shots(1), 0.4, 1, adapts=only_context)
-    params = learner.parameters()
+    learner = MAML(model, cross_entropy_over_shots(1), 0.4, 1, adaptable=only_context)
+    params = learner.initial_params()
     (place,) = [i for i, variable in enumerate(model.trainable_variables) if variable.name == "context"]
     assert params[place].shape == shape
     assert np.abs(params[place]).max() > 0  # Glorot's distribution, not zeros
     images = tf.constant(np.random.default_rng(0).random((5, 28, 28, 1), np.float32))
-    (adapted,) = learner.adapted_parameters(params, images, tf.range(5))
+    _, adapted = learner.adapted_params(params, images, tf.range(5))
     moved = [not np.array_equal(before, after) for before, after in zip(params, adapted, strict=True)]
     assert moved == [i == place for i in range(len(params))]
 
@@ -41,18 +41,18 @@ def test_the_inner_loop_moves_the_context_and_nothing_else(build, shape):
 @pytest.mark.parametrize("build", [conv_with_context, mlp_with_context])
 def test_the_context_reaches_the_output_and_every_parameter_gets_a_meta_gradient(build):
     model = build()
-    learner = MAML(model, cross_entropy_over_shots(1), 0.4, 1, adapts=only_context, together=False)
+    learner = MAML(model, cross_entropy_over_shots(1), 0.4, 1, adaptable=only_context, vectorized=False)
     random = np.random.default_rng(0)
     images = [tf.constant(random.random((2, 5, 28, 28, 1), np.float32)) for _ in range(2)]
     labels = tf.tile(tf.range(5)[tf.newaxis], [2, 1])
     batch = TaskBatch(images[0], labels, images[1], labels)
-    _, gradients = learner.meta_gradient(learner.parameters(), batch)
+    _, gradients = learner.meta_gradient(learner.initial_params(), batch)
     names = [variable.name for variable in model.trainable_variables]
     for name, gradient in zip(names, gradients, strict=True):
         if name != "bias" or build is mlp_with_context:  # batch norm cancels the convolutions' biases
             assert np.abs(gradient).max() > 0, name
-    together = MAML(model, cross_entropy_over_shots(1), 0.4, 1, adapts=only_context, together=True)
-    for one, other in zip(gradients, together.meta_gradient(learner.parameters(), batch)[1], strict=True):
+    together = MAML(model, cross_entropy_over_shots(1), 0.4, 1, adaptable=only_context, vectorized=True)
+    for one, other in zip(gradients, together.meta_gradient(learner.initial_params(), batch)[1], strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 

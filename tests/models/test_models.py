@@ -36,9 +36,9 @@ def test_tasks_together_equal_tasks_one_by_one(name):
     np.testing.assert_allclose(together, one_by_one, rtol=2e-4, atol=2e-4)
 
 
-@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("vectorized", [True, False])
 @pytest.mark.parametrize("name", MODELS)
-def test_bfloat16_rounds_products_and_nothing_else(name, together):
+def test_bfloat16_rounds_products_and_nothing_else(name, vectorized):
     """Eight bits leave the logits off by about 2^-9 a layer; weights, statistics and meta-gradients stay float32."""
     build, image_shape = MODELS[name]
     exact, rounded = build("float32"), build("mixed_bfloat16")
@@ -55,7 +55,7 @@ def test_bfloat16_rounds_products_and_nothing_else(name, together):
     batch = TaskBatch(images[0], labels, images[1], labels)
     gradients = [
         np.concatenate([np.ravel(g) for g in learner.meta_gradient(params, batch)[1]])
-        for learner in (MAML(m, cross_entropy_over_shots(1), 0.01, 1, together=together) for m in (rounded, exact))
+        for learner in (MAML(m, cross_entropy_over_shots(1), 0.01, 1, vectorized=vectorized) for m in (rounded, exact))
     ]
     assert gradients[0].dtype == np.float32
     # At random weights and five images a batch, where a max-pool's choice hangs on the last bits, not much more.
@@ -175,13 +175,13 @@ def test_weight_names_are_unique_and_do_not_depend_on_what_was_built_before():
 def test_adaptation_leaves_the_batch_norm_offset_and_meta_training_does_not():
     build, image_shape = MODELS["omniglot"]
     model = build("float32")
-    learner = MAML(model, cross_entropy_over_shots(1), 0.4, 2, together=False)
+    learner = MAML(model, cross_entropy_over_shots(1), 0.4, 2, vectorized=False)
     rng = np.random.default_rng(0)
     x, y = tf.constant(rng.uniform(size=(5, *image_shape)), tf.float32), tf.range(5)
-    theta = learner.parameters()
+    theta = learner.initial_params()
     with tf.GradientTape() as tape:
         tape.watch(theta)
-        after = learner.adapted_parameters(theta, x, y)[-1]
+        after = learner.adapted_params(theta, x, y)[-1]
         loss = learner.loss(y, functional_call(model, after, x[::-1]))
     gradients = tape.gradient(loss, theta)
     for variable, before, adapted, gradient in zip(model.trainable_variables, theta, after, gradients, strict=True):
@@ -196,9 +196,9 @@ def test_adaptation_leaves_the_batch_norm_offset_and_meta_training_does_not():
 def test_a_users_own_keras_model_can_be_meta_trained_and_adapted():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
     learner = MAML(model, lambda y, p: tf.reduce_mean(tf.square(y - p), axis=(-2, -1)), 0.1, 1)
-    assert not learner.together
+    assert not learner.task_execution.vectorized
     x, y = np.ones((4, 2), np.float32), np.full((4, 1), 3.0, np.float32)
     before = model(x).numpy()
     adapted = learner.adapt(x, y, num_steps=20)
-    assert np.abs(adapted.predict(x) - y).max() < 0.1 < np.abs(before - y).max()
+    assert np.abs(adapted(x) - y).max() < 0.1 < np.abs(before - y).max()
     np.testing.assert_array_equal(model(x), before)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from maml_tf.meta.losses import cross_entropy_over_shots
 from maml_tf.meta.maml import MAML
+from maml_tf.meta.task_execution import vectorized_copy
 from maml_tf.models.context_vector import WithContext, only_context
 from maml_tf.models.conv import OmniglotConv
 from maml_tf.models.mlp import MLP
@@ -41,7 +42,7 @@ def test_loss_and_meta_gradient_with_batch_norm(problem, num_steps, first_order,
 
     def of(low_rank_updates):
         learner = MAML(
-            network(), LOSS, 0.4, num_steps, first_order=first_order, together=True, low_rank_updates=low_rank_updates
+            network(), LOSS, 0.4, num_steps, first_order=first_order, vectorized=True, low_rank_updates=low_rank_updates
         )
         loss, gradients = tf.function(learner.meta_gradient, jit_compile=jit_compile)(params, batch)
         return np.concatenate([[loss], *(np.ravel(g) for g in gradients)])
@@ -49,30 +50,31 @@ def test_loss_and_meta_gradient_with_batch_norm(problem, num_steps, first_order,
     found, expected = of(low_rank_updates=True), of(low_rank_updates=False)
     assert np.abs(found - expected).max() <= 1e-11 * np.abs(expected).max()
     if num_steps == 1 and not first_order:  # the comparison is of something: second order differs from first
-        first = MAML(network(), LOSS, 0.4, 1, first_order=True, together=True, low_rank_updates=True)
+        first = MAML(network(), LOSS, 0.4, 1, first_order=True, vectorized=True, low_rank_updates=True)
         gradients = first.meta_gradient(params, batch)[1]
         assert np.abs(np.concatenate([np.ravel(g) for g in gradients]) - found[1:]).max() > 1e-3
 
 
 def test_where_it_is_chosen():
     large, small = network(side=28, dtype="float32"), network(dtype="float32")
-    assert MAML(large, LOSS, 0.4, 1).low_rank_updates
-    assert MAML(large, LOSS, 0.4, 1).with_tasks_together().low_rank_updates  # in exported loops too
+    assert MAML(large, LOSS, 0.4, 1).task_execution.low_rank_updates
+    assert vectorized_copy(MAML(large, LOSS, 0.4, 1)).task_execution.low_rank_updates  # in exported loops too
     for learner in (
         MAML(small, LOSS, 0.4, 1),
         MAML(large, LOSS, 0.4, 1, low_rank_updates=False),
-        MAML(large, LOSS, 0.4, 1, together=False),
-        MAML(large, LOSS, 0.4, 1, recompute=True),
-        MAML(large, LOSS, 0.4, 1, adapts=lambda variable: True),
-        MAML(WithContext(MLP(784 + 3, (20, 12), WAYS), (784,), 3), LOSS, 0.4, 1, adapts=only_context),
+        MAML(large, LOSS, 0.4, 1, vectorized=False),
+        MAML(large, LOSS, 0.4, 1, gradient_checkpointing=True),
+        MAML(large, LOSS, 0.4, 1, adaptable=lambda variable: True),
+        MAML(WithContext(MLP(784 + 3, (20, 12), WAYS), (784,), 3), LOSS, 0.4, 1, adaptable=only_context),
         MAML(OmniglotConv((28, 28, 1), WAYS), LOSS, 0.4, 1),
     ):
-        assert not learner.low_rank_updates
+        assert not learner.task_execution.low_rank_updates
 
 
 @pytest.mark.parametrize(
-    "conflict", [{"together": False}, {"recompute": True}, {"adapts": lambda variable: variable.name == "bias"}]
+    "conflict",
+    [{"vectorized": False}, {"gradient_checkpointing": True}, {"adaptable": lambda variable: variable.name == "bias"}],
 )
 def test_asked_for_where_it_cannot_be(conflict):
-    with pytest.raises(ValueError, match="low_rank_updates needs tasks that run together"):
+    with pytest.raises(ValueError, match="low_rank_updates needs vectorized tasks"):
         MAML(network(), LOSS, 0.4, 1, low_rank_updates=True, **conflict)

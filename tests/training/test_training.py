@@ -32,7 +32,7 @@ def train(folder, validate=None, meta=META, seed=1, **options):
     return meta_train(
         maml,
         TASKS,
-        maml.parameters(),
+        maml.initial_params(),
         meta,
         seed=seed,
         run_dir=RunDirectory(folder),
@@ -63,7 +63,7 @@ def test_adam_is_keras_adam_with_epsilon_1e8():
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_the_loop_is_so_many_plain_steps_however_it_is_divided(jit_compile):
     maml = learner()
-    start = TrainingState.start(maml.parameters())
+    start = TrainingState.start(maml.initial_params())
     loop = compiled_loop(maml, TASKS, Adam(0.001), batch_size=4, seed=(7, 0), jit_compile=jit_compile)
     at_once, _ = loop(start, tf.constant(6))
     in_parts = start
@@ -154,8 +154,8 @@ def test_a_damaged_state_is_named(tmp_path, content):
 def test_weights_are_written_by_name_and_checked_when_read(tmp_path):
     maml = learner()
     path = tmp_path / "weights.npz"
-    write_weights(path, maml.model, maml.parameters())
-    assert equal(read_weights(path, MLP(1, (8,), 1)), maml.parameters())
+    write_weights(path, maml.model, maml.initial_params())
+    assert equal(read_weights(path, MLP(1, (8,), 1)), maml.initial_params())
     with np.load(path) as archive:
         assert sorted(archive.files) == ["dense_1/bias", "dense_1/kernel", "output/bias", "output/kernel"]
     with pytest.raises(

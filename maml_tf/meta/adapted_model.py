@@ -1,0 +1,34 @@
+"""A model that was adapted to one task."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.meta.functional import functional_call
+
+
+class AdaptedModel:
+    """A model together with the weights that were adapted to one task.
+
+    Attributes:
+        model: the Keras model; its own weights stay unchanged.
+        params: list of adapted weights, in the order of `model.trainable_variables`.
+    """
+
+    def __init__(self, model: keras.Model, params: Sequence[tf.Tensor]):
+        self.model = model
+        self.params = list(params)
+
+    def __call__(self, x) -> tf.Tensor:
+        """The adapted model's output on x [n, ...]."""
+        return functional_call(self.model, self.params, tf.convert_to_tensor(x))
+
+    def predict(self, x, batch_size: int = 32) -> np.ndarray:
+        """The output on x [n, ...] as a NumPy array, computed in batches as `keras.Model.predict` does.
+
+        A model with this library's BatchNorm normalises every batch by itself. Call the adapted model on the whole
+        query set instead to get the paper's (transductive) predictions.
+        """
+        return np.concatenate([self(x[start : start + batch_size]) for start in range(0, len(x), batch_size)])

@@ -1,0 +1,60 @@
+"""Inner updates: how one step of the inner loop turns weights and gradients into new weights.
+
+Plain gradient descent (equation 1) is the paper's. Another rule, one with learned step sizes for example, is a
+subclass of `InnerUpdate` in a file that registers it in `INNER_UPDATES`.
+"""
+
+import abc
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from maml_tf._registry import Registry
+
+
+class InnerUpdate(abc.ABC):
+    """One step of the inner loop.
+
+    An inner update may have parameters of its own, which are meta-learned with the model's weights and which the inner
+    loop leaves as they are. theta is then `[*weights, *own parameters]`.
+    """
+
+    def initial_params(self, weights: Mapping[str, tf.Tensor], step_size: float) -> dict[str, tf.Tensor]:
+        """The meta-parameters that this update adds, by name, at meta-iteration 0.
+
+        Args:
+            weights: the weights that the inner loop adapts, by name.
+            step_size: alpha.
+        """
+        return {}
+
+    @abc.abstractmethod
+    def __call__(
+        self,
+        weights: Sequence[tf.Tensor],
+        gradients: Sequence[tf.Tensor | None],
+        own: Sequence[tf.Tensor],
+        step_size: float | tf.Tensor,
+        step: int,
+    ) -> list[tf.Tensor]:
+        """The weights after one step. Made of differentiable TensorFlow operations; assigns nothing.
+
+        Args:
+            weights: all weights of the model. In vectorised execution each has a leading task axis T.
+            gradients: the gradient of the support loss by each weight, of the weight's shape; None for a weight that
+                the inner loop does not adapt, which must be returned unchanged.
+            own: the parameters of `initial_params`, with the same leading task axis as the weights.
+            step_size: alpha.
+            step: the number of the step, from 0.
+        """
+
+
+INNER_UPDATES: Registry[type[InnerUpdate]] = Registry("inner update")
+
+
+@INNER_UPDATES.register("gradient_descent")
+class GradientDescent(InnerUpdate):
+    """theta' = theta - alpha * gradient (equation 1)."""
+
+    def __call__(self, weights, gradients, own, step_size, step):
+        return [w if g is None else w - step_size * g for w, g in zip(weights, gradients, strict=True)]
