@@ -23,7 +23,7 @@ class AdaptedModel:
 
     def __call__(self, x) -> tf.Tensor:
         """The adapted model's output on x [n, ...]."""
-        return functional_call(self.model, self.params, tf.convert_to_tensor(x))
+        return functional_call(self.model, self.params, as_tensor(x, self.params[0].dtype))
 
     def predict(self, x, batch_size: int = 32) -> np.ndarray:
         """The output on x [n, ...] as a NumPy array, computed in batches as `keras.Model.predict` does.
@@ -32,3 +32,9 @@ class AdaptedModel:
         query set instead to get the paper's (transductive) predictions.
         """
         return np.concatenate([self(x[start : start + batch_size]) for start in range(0, len(x), batch_size)])
+
+
+def as_tensor(array, dtype: tf.DType) -> tf.Tensor:
+    """An array as a tensor; floating-point numbers become `dtype`, labels and bytes stay as they are."""
+    tensor = tf.convert_to_tensor(array)
+    return tf.cast(tensor, dtype) if tensor.dtype.is_floating else tensor

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from maml_tf.meta.adaptable import all_but_norm_offsets
-from maml_tf.meta.adapted_model import AdaptedModel
+from maml_tf.meta.adapted_model import AdaptedModel, as_tensor
 from maml_tf.meta.functional import weight_names, weights_of
 from maml_tf.meta.inner_loop import adapt
 from maml_tf.meta.inner_updates import GradientDescent, InnerUpdate
@@ -104,5 +104,6 @@ class MAML(Learner):
             params: theta to start from; the model's own weights by default.
         """
         params = self.initial_params() if params is None else params
-        adapted = self.adapted_params(params, tf.convert_to_tensor(x), tf.convert_to_tensor(y), num_steps)[-1]
+        support_x, support_y = (as_tensor(array, params[0].dtype) for array in (x, y))
+        adapted = self.adapted_params(params, support_x, support_y, num_steps)[-1]
         return AdaptedModel(self.model, adapted[: len(self.adaptable)])

@@ -1,0 +1,47 @@
+"""An adapted model: called on tensors, and asked for predictions in batches."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from maml_tf.meta.losses import mean_squared_error
+from maml_tf.meta.maml import MAML
+
+
+@pytest.fixture(scope="module")
+def learner():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
+    return MAML(model, mean_squared_error, 0.1, 1)
+
+
+def test_adapting_fits_the_task_and_leaves_the_model_as_it_is(learner):
+    x, y = np.ones((4, 2), np.float32), np.full((4, 1), 3.0, np.float32)
+    before = learner.model(x).numpy()
+    adapted = learner.adapt(x, y, num_steps=20)
+    assert np.abs(adapted(x) - y).max() < 0.1 < np.abs(before - y).max()
+    np.testing.assert_array_equal(learner.model(x), before)
+
+
+def test_adapting_starts_from_the_params_that_are_given(learner):
+    x, y = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    params = [p + 0.5 for p in learner.initial_params()]
+    adapted = learner.adapt(x, y, num_steps=1, params=params)
+    _, expected = learner.adapted_params(params, tf.constant(x), tf.constant(y), 1)
+    for found, reference in zip(adapted.params, expected, strict=True):
+        np.testing.assert_array_equal(found, reference)
+
+
+def test_a_float64_array_is_taken_as_the_models_type(learner):
+    x, y = np.ones((4, 2)), np.zeros((4, 1))
+    assert learner.adapt(x, y)(x).dtype == tf.float32
+
+
+@pytest.mark.parametrize("n", [1, 6, 7])
+def test_predict_returns_an_array_computed_in_batches(learner, n):
+    x = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
+    adapted = learner.adapt(x, x[:, :1])
+    predictions = adapted.predict(x, batch_size=3)
+    assert isinstance(predictions, np.ndarray)
+    np.testing.assert_allclose(predictions, adapted(x), rtol=1e-6)
