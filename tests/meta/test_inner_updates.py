@@ -20,7 +20,7 @@ class MetaSGD(InnerUpdate):
     """theta' = theta - a * gradient with a learned step size `a` for every number in theta (Li et al. 2017)."""
 
     def initial_params(self, weights, step_size):
-        return {f"step_size/{name}": tf.fill(w.shape, tf.cast(step_size, w.dtype)) for name, w in weights.items()}
+        return {f"step_size/{name}": tf.fill(w.shape, tf.constant(step_size, w.dtype)) for name, w in weights.items()}
 
     def __call__(self, weights, gradients, own, step_size, step):
         rates = iter(own)
