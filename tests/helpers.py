@@ -1,0 +1,81 @@
+"""What several tests need: paths, small specs, numerical references, comparisons, and changed copies of files."""
+
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from maml_tf.experiments.spec import ExperimentSpec, read_spec
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+REPRODUCE = ROOT / "reproduce"
+SPECS = REPRODUCE / "specs"
+
+
+def smoke_spec(name: str) -> ExperimentSpec:
+    """A spec of the paper at the profile that runs in seconds.
+
+    Args:
+        name: file stem in reproduce/specs.
+    """
+    return read_spec(SPECS / f"{name}.yaml", "smoke")
+
+
+def finite_differences(
+    function: Callable[[list[np.ndarray]], np.ndarray | float], params: Sequence[np.ndarray], step: float = 1e-6
+) -> list[np.ndarray]:
+    """The derivative of a function by every number in its parameters, by central differences.
+
+    Args:
+        function: list of arrays -> a number or an array.
+        params: the point, float64 arrays.
+        step: half the distance of the two values. The error is about step^2 from the curvature plus 1e-16 / step from
+            rounding, so 1e-6 gives about ten digits of a function with values of order 1.
+
+    Returns:
+        One array per parameter, of shape [*shape of the parameter, *shape of the function's value].
+    """
+    derivatives = []
+    for index, param in enumerate(params):
+        columns = []
+        for place in np.ndindex(param.shape):
+            values = []
+            for sign in (1, -1):
+                moved = [np.array(p, np.float64) for p in params]
+                moved[index][place] += sign * step
+                values.append(np.asarray(function(moved), np.float64))
+            columns.append((values[0] - values[1]) / (2 * step))
+        derivatives.append(np.stack(columns).reshape(*param.shape, *columns[0].shape))
+    return derivatives
+
+
+def largest_difference(found: Sequence, expected: Sequence) -> float:
+    """The largest difference of two lists of arrays, over the largest absolute value in `expected`."""
+    scale = max(np.abs(np.asarray(e)).max() for e in expected)
+    return max(np.abs(np.asarray(f) - np.asarray(e)).max() for f, e in zip(found, expected, strict=True)) / scale
+
+
+def changed_copy(path: pathlib.Path, folder: pathlib.Path, old: str, new: str, name: str | None = None) -> pathlib.Path:
+    """Copies a text file with one change, to check what a reader says about it.
+
+    Args:
+        path: of the file.
+        folder: where the copy goes; created if needed.
+        old: text that must be in the file; its first occurrence is replaced.
+        new: what replaces it.
+        name: of the copy; by default that of the file.
+    """
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{path} does not contain {old!r}"
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / (name or path.name)
+    copy.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return copy
+
+
+def run_python(*arguments: object, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Runs this interpreter in a process of its own and captures its output."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
