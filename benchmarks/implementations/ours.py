@@ -79,8 +79,7 @@ def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
             FixedTasks(batch),
             accuracy,
             num_steps=problem["steps"],
-            block=problem["tasks"],
-            jit_compile=learner.task_execution.jit_compile,
+            eval_batch_size=problem["tasks"],
         )
         return Benchmark(
             repeated(lambda: evaluation(params, seed=(0, 0), num_tasks=problem["tasks"])), lambda scores: [scores]

@@ -1,39 +1,55 @@
 """Scores of held-out tasks after each gradient step."""
 
+import math
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import tensorflow as tf
+
+from maml_tf.meta.maml import MAML
+from maml_tf.tasks.base import TaskDistribution
+
+Score = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class Evaluation:
     """Adapts to fixed held-out tasks and scores every task after 0, 1, ... gradient steps.
 
-    The tasks are drawn in blocks from a recorded seed, the same for every learner that is given the same distribution,
-    and the work is compiled once: one object serves many parameters, step sizes and task sets.
+    The tasks are drawn in batches from a recorded seed, the same for every learner that is given the same distribution.
+    The work is compiled once: one object serves many parameters, step sizes and sets of tasks.
 
-    Column 0 is the score on the *support* points before any step, the others are query scores after the step: as the
-    authors' code reports them (PROTOCOL 1.4).
+    Column 0 is the score on the *support* set before any step. The other columns are scores on the query set after each
+    step. The authors' code reports its results in this form (PROTOCOL 1.4).
 
     Args:
-        learner: a MAML; its model, loss, adaptable parameters and task_execution are used, not its training steps.
+        learner: a MAML. Its model, loss, adaptable weights and task execution are used, not its number of steps.
         distribution: where the tasks come from.
-        score: (labels, predictions) -> one value a task.
-        num_steps: gradient steps.
-        block: tasks drawn and adapted at a time. Part of what the tasks are: block b is drawn from (seed, b).
-        jit_compile: compile with XLA.
+        score: (labels, predictions) -> one value for each task.
+        num_steps: number of gradient steps.
+        eval_batch_size: tasks drawn and adapted at a time. It decides which tasks a seed gives: batch b is drawn from
+            (seed, b).
         last_step_only: score the query set after the last step alone; the result has that one column.
-        predict: (params, support_x, query_x) -> predictions, where the query set is not to be predicted by a call of
-            the model on it alone (the batch norm ablations).
+        predict: (params, support_x, query_x) -> predictions for the query set. By default the model is called on the
+            query set alone; the batch norm ablations do otherwise.
     """
 
     def __init__(
-        self, learner, distribution, score, *, num_steps, block, jit_compile, last_step_only=False, predict=None
+        self,
+        learner: MAML,
+        distribution: TaskDistribution,
+        score: Score,
+        *,
+        num_steps: int,
+        eval_batch_size: int,
+        last_step_only: bool = False,
+        predict: Callable[[Sequence[tf.Tensor], tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     ):
         predict = predict or (lambda params, _, query_x: learner.forward(params, query_x))
-        self.block = block
+        self.eval_batch_size = eval_batch_size
         self.default_step_size = learner.step_size
 
-        def score_block(params, step_size, seed, index):
-            batch = distribution.sample(tf.random.fold_in(seed, index, alg="philox"), block)
+        def score_batch(params, step_size, seed, index):
+            batch = distribution.sample(tf.random.fold_in(seed, index, alg="philox"), eval_batch_size)
 
             def score_tasks(params, support_x, support_y, query_x, query_y):
                 after = learner.adapted_params(params, support_x, support_y, num_steps, step_size)
@@ -45,19 +61,25 @@ class Evaluation:
 
             return learner.task_execution.map(score_tasks, params, batch, unroll=False)
 
-        self.score_block = tf.function(score_block, jit_compile=jit_compile, autograph=False)
+        self.score_batch = tf.function(score_batch, jit_compile=learner.task_execution.jit_compile, autograph=False)
 
-    def __call__(self, params, *, seed, num_tasks, step_size=None):
+    def __call__(
+        self,
+        params: Sequence[tf.Tensor],
+        *,
+        seed: tuple[int, int],
+        num_tasks: int,
+        step_size: float | None = None,
+    ) -> np.ndarray:
         """Scores [num_tasks, num_steps + 1] of meta-learned parameters, or [num_tasks, 1] of the last step alone.
 
         Args:
             params: theta.
             seed: stateless seed of the tasks, two integers.
-            num_tasks: tasks in all, a multiple of the block.
+            num_tasks: tasks in all. A last batch that is not used up is drawn in full and cut.
             step_size: alpha; as in training by default.
         """
-        if num_tasks % self.block:
-            raise ValueError(f"{num_tasks} tasks cannot be divided into blocks of {self.block}")
         step_size = tf.constant(self.default_step_size if step_size is None else step_size, params[0].dtype)
-        blocks = range(num_tasks // self.block)
-        return np.concatenate([self.score_block(params, step_size, tf.constant(seed), tf.constant(b)) for b in blocks])
+        batches = range(math.ceil(num_tasks / self.eval_batch_size))
+        scores = [self.score_batch(params, step_size, tf.constant(seed), tf.constant(b)) for b in batches]
+        return np.concatenate(scores)[:num_tasks]

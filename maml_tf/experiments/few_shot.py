@@ -62,8 +62,7 @@ class ImageClassificationExperiment:
             episodes,
             accuracy,
             num_steps=section.steps,
-            block=self.spec.block(section.tasks),
-            jit_compile=self.learner.task_execution.jit_compile,
+            eval_batch_size=self.spec.block(section.tasks),
             last_step_only=last_step_only,
         )
 

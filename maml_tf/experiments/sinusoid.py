@@ -76,7 +76,7 @@ class SinusoidExperiment:
 def error_per_step(spec, learner, tasks, num_steps):
     """An Evaluation of mean squared errors."""
     block = spec.block(spec.evaluation.tasks)
-    return Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, block=block, jit_compile=True)
+    return Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, eval_batch_size=block)
 
 
 def fine_tune(spec, learner, params):

@@ -100,8 +100,7 @@ def scores_of(experiment, params):
             experiment.episodes("test", queries),
             accuracy,
             num_steps=spec.evaluation.steps,
-            block=spec.block(spec.evaluation.tasks),  # also of ten times as many tasks
-            jit_compile=experiment.learner.task_execution.jit_compile,
+            eval_batch_size=spec.block(spec.evaluation.tasks),  # also of ten times as many tasks
             predict=predict,
         )
         step_size = scale * spec.inner.step_size

@@ -1,11 +1,10 @@
-"""Scores per gradient step, and the interval."""
+"""Scores after each gradient step."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from maml_tf.evaluation.intervals import half_width_95
 from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_squared_error
@@ -14,14 +13,14 @@ from maml_tf.models.mlp import MLP
 from maml_tf.tasks.sinusoid import SinusoidTasks
 
 
-def evaluation(vectorized=True, block=3, num_steps=2):
+def evaluation(vectorized=True, eval_batch_size=3, num_steps=2):
     keras.utils.set_random_seed(3)
     learner = MAML(MLP(1, (8,), 1), mean_squared_error, 0.05, 1, vectorized=vectorized)
     tasks = SinusoidTasks(4, 6)
     return (
         learner,
         tasks,
-        Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, block=block, jit_compile=vectorized),
+        Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, eval_batch_size=eval_batch_size),
     )
 
 
@@ -33,14 +32,14 @@ def test_column_0_is_the_support_set_before_and_the_others_the_query_set_after_e
     ]
     scores = evaluate(params, seed=(1, 1), num_tasks=6, step_size=0.02)
     assert scores.shape == (6, 3)
-    for block in range(2):
-        batch = tasks.sample(tf.random.fold_in(tf.constant((1, 1)), block, alg="philox"), 3)
+    for index in range(2):
+        batch = tasks.sample(tf.random.fold_in(tf.constant((1, 1)), index, alg="philox"), 3)
         for task in range(3):
             support_x, support_y, query_x, query_y = (tensor[task] for tensor in batch)
             expected = [mean_squared_error(support_y, functional_call(learner.model, params, support_x))]
             for adapted in learner.adapted_params(params, support_x, support_y, 2, 0.02)[1:]:
                 expected.append(mean_squared_error(query_y, functional_call(learner.model, adapted, query_x)))
-            np.testing.assert_allclose(scores[3 * block + task], expected, rtol=1e-4)
+            np.testing.assert_allclose(scores[3 * index + task], expected, rtol=1e-4)
 
 
 def test_the_tasks_are_fixed_and_the_step_size_is_the_learners_by_default():
@@ -50,11 +49,20 @@ def test_the_tasks_are_fixed_and_the_step_size_is_the_learners_by_default():
     np.testing.assert_array_equal(first, evaluate(params, seed=(1, 1), num_tasks=6))
     np.testing.assert_array_equal(first, evaluate(params, seed=(1, 1), num_tasks=6, step_size=0.05))
     assert not np.array_equal(first, evaluate(params, seed=(1, 2), num_tasks=6))
-    with pytest.raises(ValueError, match="7 tasks cannot be divided into blocks of 3"):
-        evaluate(params, seed=(1, 1), num_tasks=7)
 
 
-def test_the_interval_is_the_papers():
-    values = np.array([0.0, 1.0, 1.0, 1.0])
-    assert half_width_95(values) == pytest.approx(1.96 * np.sqrt(0.1875) / 2)
-    assert half_width_95(np.ones((5, 3))).shape == (3,)
+def test_a_last_batch_is_cut():
+    learner, _, evaluate = evaluation()
+    params = learner.initial_params()
+    np.testing.assert_array_equal(
+        evaluate(params, seed=(1, 1), num_tasks=4), evaluate(params, seed=(1, 1), num_tasks=6)[:4]
+    )
+
+
+def test_the_last_step_alone():
+    learner, tasks, evaluate = evaluation()
+    last = Evaluation(learner, tasks, mean_squared_error, num_steps=2, eval_batch_size=3, last_step_only=True)
+    params = learner.initial_params()
+    np.testing.assert_allclose(
+        last(params, seed=(1, 1), num_tasks=3), evaluate(params, seed=(1, 1), num_tasks=3)[:, -1:], rtol=1e-5
+    )

@@ -75,8 +75,8 @@ def _sinusoid(experiment, params):
     tasks = SinusoidTasks(SINE_SHOTS, SINE_SHOTS, spec.tasks.reveal_task).sample(tf.constant(SEED), SINE_TASKS)
     step_size = TUNED_STEP_SIZE if spec.inner.step_size == "tuned" else spec.inner.step_size
     params = [tf.repeat(p[tf.newaxis], SINE_TASKS, axis=0) for p in params]
-    adapted = learner.adapted_parameters(params, tasks.support_x, tasks.support_y, SINE_STEPS, step_size)
-    errors = [learner.loss(tasks.query_y, functional_call(learner.model, p, tasks.query_x)) for p in (params, *adapted)]
+    after = learner.adapted_params(params, tasks.support_x, tasks.support_y, SINE_STEPS, step_size)
+    errors = [learner.loss(tasks.query_y, learner.forward(p, tasks.query_x)) for p in after]
     error = (SINE_STEPS + 1) * pass_error(kernels(learner.model), SINE_SHOTS)
     return {"root_mean_squared_error": (np.sqrt(np.stack(errors, axis=1)), error * AMPLITUDE[1])}
 
@@ -87,8 +87,8 @@ def _images(experiment, params):
     tasks = experiment.episodes("test", spec.tasks.test_queries).sample(tf.constant(SEED), IMAGE_TASKS)
     logits = []
     for support_x, support_y, query_x, _ in zip(*tasks, strict=True):
-        adapted = learner.adapted_parameters(params, support_x, support_y, IMAGE_STEPS)
-        logits.append([functional_call(learner.model, p, query_x) for p in (params, *adapted)])
+        after = learner.adapted_params(params, support_x, support_y, IMAGE_STEPS)
+        logits.append([learner.forward(p, query_x) for p in after])
     error = pass_error(kernels(learner.model), tasks.support_x.shape[1], POSITIONS.get(spec.model.network))
     return {"logits": (np.array(logits), (IMAGE_STEPS + 1) * error * _largest(logits))}
 

@@ -1,0 +1,55 @@
+"""`import maml_tf as mt`: its names, and that it loads nothing heavy before one is used."""
+
+import ast
+import importlib
+import pathlib
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+import maml_tf as mt
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGES = ("maml_tf", "maml_tf.models", "maml_tf.tasks")
+
+
+def python(code):
+    """The output of a fresh interpreter."""
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_import_does_not_load_tensorflow():
+    heavy = "[name for name in ('tensorflow', 'keras', 'gymnasium', 'mujoco') if name in sys.modules]"
+    found = python(f"import sys, maml_tf as mt; mt.tasks.ImageSet, mt.models, dir(mt); print({heavy})")
+    assert found.strip() == "[]"
+
+
+def lazily_imported(package):
+    """The package's lazy names, and those that a type checker is told of."""
+    source = ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text(encoding="utf-8"))
+    (exports,) = (node for node in ast.walk(source) if isinstance(node, ast.Dict))
+    (checked,) = (node for node in source.body if isinstance(node, ast.If))
+    imports = [alias for node in checked.body for alias in node.names]
+    return [key.value for key in exports.keys], [alias.asname for alias in imports]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_is_there_and_known_to_type_checkers(package):
+    names, checked = lazily_imported(package)
+    module = importlib.import_module(package)
+    for name in names:
+        assert getattr(module, name) is not None
+        assert name in dir(module)
+    assert sorted(checked) == sorted(names)
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(AttributeError, match="module 'maml_tf' has no attribute 'mamal'; it has MAML, "):
+        _ = mt.mamal
+
+
+def test_the_version_is_that_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert mt.__version__ == project["version"]
