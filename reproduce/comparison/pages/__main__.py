@@ -7,6 +7,7 @@ from maml_tf._io import atomic_write
 from maml_tf.cli import exit_codes
 from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE
 from reproduce.comparison.pages.blocks import pages_of, refreshed
+from reproduce.comparison.pages.learning_curves import draw, is_newest, pictures
 from reproduce.comparison.pages.makers import MAKERS
 from reproduce.comparison.pages.record import ROOT, read_record
 
@@ -20,12 +21,17 @@ def main():
     for path in pages_of(ROOT):
         text = refreshed(path, MAKERS, record)
         if text != path.read_text(encoding="utf-8"):
-            stale.append(path.relative_to(ROOT))
+            stale.append(path)
             if not arguments.check:
                 with atomic_write(path) as file:
                     file.write(text)
+    for path, result in pictures(record).items():
+        if not is_newest(path, result):
+            stale.append(path)
+            if not arguments.check:
+                draw(path, result)
     for path in stale:
-        print(f"{path}: {'is not the newest' if arguments.check else 'written'}")
+        print(f"{path.relative_to(ROOT)}: {'is not the newest' if arguments.check else 'written'}")
     return EXIT_OUTSIDE_TOLERANCE if stale and arguments.check else 0
 
 

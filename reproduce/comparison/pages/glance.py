@@ -2,7 +2,8 @@
 
 import collections
 
-from reproduce.comparison.pages.markdown import number, table, value
+from reproduce.comparison.pages.markdown import measured, number, table, value
+from reproduce.comparison.peers import best_first
 from reproduce.comparison.verdicts import BETTER, EARLY, MISS, NOT_RUN, PARTIAL, PASS
 
 # (where, what, the targets of the row)
@@ -55,20 +56,22 @@ def status(record, page) -> str:
 
 
 def glance(record, page) -> str:
-    """The table: paper, ours and the verdict of each row."""
-    return table(
-        ["", "", "paper", "ours", "verdict"],
-        [[where, what, *_cells([record.rows[id_] for id_ in ids])] for where, what, ids in GLANCE],
-    )
+    """The table: paper, best peer, ours and the verdict of each row."""
+    rows = [[where, what, *_cells(record, [record.rows[id_] for id_ in ids])] for where, what, ids in GLANCE]
+    return table(["", "", "paper", "best peer", "ours", "verdict"], rows)
 
 
-def _cells(rows):
-    paper = value(rows[0].target.paper_mean, rows[0].target.paper_ci95)
-    ours = value(rows[0].ours.mean, rows[0].ours.ci95) if rows[0].ours else "—"
-    if len(rows) > 1:
+def _cells(record, rows):
+    peers = [best_first(record.comparison.peers, row.target) for row in rows]
+    best = [number(found[0].value) if found else "—" for found in peers]
+    peer = " / ".join(best) if set(best) != {"—"} else ""
+    if len(rows) == 1:
+        paper = value(rows[0].target.paper_mean, rows[0].target.paper_ci95)
+        ours = measured(rows[0].ours.mean, rows[0].ours.ci95) if rows[0].ours else "—"
+    else:
         paper = " / ".join(number(row.target.paper_mean, 3) for row in rows)
         ours = " / ".join(number(row.ours.mean, 3) if row.ours else "—" for row in rows)
-    return [paper, ours, verdict_of_rows(rows)]
+    return [paper, peer, ours, verdict_of_rows(rows)]
 
 
 def verdict_of_rows(rows) -> str:

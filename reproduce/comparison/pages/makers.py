@@ -1,12 +1,37 @@
 """All generated blocks by name."""
 
+import functools
+
+from reproduce.comparison.pages.claims import claims, panel_counts
 from reproduce.comparison.pages.glance import glance, status
+from reproduce.comparison.pages.known_failures import failure_counts, known_failures
+from reproduce.comparison.pages.learning_curves import learning_curves
+from reproduce.comparison.pages.measurements import ablations, first_order_gain, precision
+from reproduce.comparison.pages.numbers import cited, numbers, peers
+from reproduce.comparison.pages.panels import PANELS
+from reproduce.comparison.pages.runs import runs
 from reproduce.comparison.pages.speed import meta_gradients, sampling, speed
+from reproduce.comparison.pages.variants import VARIANTS, variants
 
 MAKERS = {
-    "status": status,
+    "ablations": ablations,
+    "cited": cited,
+    "claims": claims,
+    "first-order-gain": first_order_gain,
     "glance": glance,
-    "speed": speed,
+    "known-failures": known_failures,
+    "known-failure-counts": failure_counts,
+    "learning-curves": learning_curves,
     "meta-gradients": meta_gradients,
+    "panel-counts": panel_counts,
+    "peers": peers,
+    "precision": precision,
     "sampling": sampling,
+    "speed": speed,
+    "status": status,
 }
+for _panel in PANELS:
+    MAKERS[f"numbers-{_panel}"] = functools.partial(numbers, panel=_panel)
+    MAKERS[f"runs-{_panel}"] = functools.partial(runs, panel=_panel)
+for _name in VARIANTS:
+    MAKERS[f"variants-{_name}"] = functools.partial(variants, name=_name)

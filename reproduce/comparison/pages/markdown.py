@@ -1,6 +1,8 @@
 """Markdown that the generated parts share: tables, values, times."""
 
 import math
+import os
+import pathlib
 
 
 def table(headers: list[str], rows: list[list[str]]) -> str:
@@ -17,6 +19,14 @@ def value(mean: float | None, ci95: float | None = None, digits: int = 4) -> str
         return "diverged"
     shown = number(mean, digits)
     return f"{shown} ± {number(ci95, 3)}" if ci95 is not None and math.isfinite(ci95) else shown
+
+
+def measured(mean: float, ci95: float | None = None, digits: int = 4) -> str:
+    """A measured mean with its 95 % half width, zeros at the end included: `46.00 ± 1.86`."""
+    if not math.isfinite(mean):
+        return "diverged"
+    shown = f"{mean:#.{digits}g}".rstrip(".")
+    return f"{shown} ± {ci95:#.3g}".rstrip(".") if ci95 is not None and math.isfinite(ci95) else shown
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -37,3 +47,8 @@ def short_time(seconds: float) -> str:
     """A time of less than a minute to three digits: `0.289 ms`, `1.34 s`."""
     unit, factor = next((scale for scale in (("s", 1.0), ("ms", 1e3)) if seconds * scale[1] >= 0.1), ("µs", 1e6))
     return f"{seconds * factor:.3g} {unit}"
+
+
+def link_between(page: pathlib.Path, path: pathlib.Path) -> str:
+    """The relative link from a page to a file."""
+    return pathlib.PurePath(os.path.relpath(path, page.parent)).as_posix()

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import pathlib
 
-from maml_tf.experiments.results import Result
+from maml_tf.experiments.results import Result, result_path
 from reproduce import paths
 from reproduce.comparison import load_comparison
 from reproduce.comparison.known_failures import KnownFailure
@@ -35,7 +35,11 @@ class Record:
     @functools.cached_property
     def rows(self) -> dict[str, Row]:
         """The rows of targets and claims by id."""
-        return {row.target.id: row for row in (*self.comparison.rows, *self.comparison.claims)}
+        return {row.target.id: row for row in self.comparison.all_rows}
+
+    def path_of(self, result: Result) -> pathlib.Path:
+        """The file of a published result."""
+        return result_path(result.spec, result.profile, self.root / "reproduce" / "results")
 
 
 def read_record(root: pathlib.Path = ROOT) -> Record:

@@ -1,0 +1,59 @@
+"""A row for every result file of a panel: seeds, iterations, chosen models, time, machine, commits, command."""
+
+import pathlib
+
+from maml_tf.experiments.results import Result
+from reproduce.comparison.pages.markdown import duration, link_between, number, table
+from reproduce.comparison.pages.panels import rows_of
+from reproduce.comparison.pages.record import Record
+
+HEADERS = ["result file", "seeds", "iterations", "model tested", "time", "machine", "commit", "command"]
+
+
+def runs(record: Record, page: pathlib.Path, panel: str) -> str:
+    """The table of a panel's result files."""
+    results = {row.result.spec: row.result for row in rows_of(record, panel) if row.result is not None}
+    return table(HEADERS, [_cells(record, page, result) for result in results.values()])
+
+
+def link_to(record: Record, page: pathlib.Path, result: Result) -> str:
+    """A link from a page to a result file."""
+    return f"[{result.spec}]({link_between(page, record.path_of(result))})"
+
+
+def _cells(record, page, result):
+    iterations = "—"
+    if result.iterations_asked:
+        whole = result.iterations_done >= result.iterations_asked
+        iterations = str(result.iterations_done) if whole else f"{result.iterations_done} of {result.iterations_asked}"
+    return [
+        link_to(record, page, result),
+        ", ".join(map(str, result.seeds)) if result.iterations_asked or result.settings else "—",
+        iterations,
+        _model(result),
+        duration(result.wall_seconds),
+        result.hardware.replace(", 1 cores", ", 1 core"),
+        _commits(result),
+        f"`{result.command}`",
+    ]
+
+
+def _model(result):
+    """Which iteration's model was tested, for each seed."""
+    chosen = [(seed["best_iteration"], _score(seed)) for seed in result.settings.values() if "best_iteration" in seed]
+    if not chosen:
+        return "last" if result.iterations_done else "untrained" if "random" in result.spec else "—"
+    return "best: " + ", ".join(f"iteration {iteration} ({score})" for iteration, score in chosen)
+
+
+def _score(seed):
+    if "best_validation_accuracy" in seed:
+        return f"validation {seed['best_validation_accuracy']:.1f} %"
+    return f"training return {number(seed['best_training_return'], 3)}"
+
+
+def _commits(result):
+    trained = [seed["trained_at"] for seed in result.settings.values() if seed.get("trained_at")]
+    commits = list(dict.fromkeys(commit.strip()[:7] for text in trained for commit in text.split(",")))
+    tested = result.git_commit[:7] + ("+dirty" if result.git_commit.endswith("+dirty") else "")
+    return f"{tested} (trained at {', '.join(commits)})" if commits and commits != [tested] else tested

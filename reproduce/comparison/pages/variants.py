@@ -1,0 +1,96 @@
+"""Trainings that differ from the protocol in one thing."""
+
+import dataclasses
+import pathlib
+
+from reproduce.comparison.pages.markdown import duration, number, table
+from reproduce.comparison.pages.record import Record
+from reproduce.comparison.pages.runs import link_to
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A training that differs from the protocol: its spec, what differs, the curve and the steps to show."""
+
+    spec: str
+    what: str
+    curve: str
+    steps: tuple[int, ...]
+
+
+VARIANTS = {
+    "classification": [
+        Variant(
+            "omniglot_5way_1shot_context_vector_all_weights",
+            "context vector with all weights adapted, z among them, as the authors' old code does (PROTOCOL 2.7)",
+            "1_shot",
+            (3,),
+        ),
+    ],
+    "sinusoid": [
+        Variant(
+            "sinusoid_maml_alpha_0.001",
+            "MAML with an inner step of 0.001, the default of the authors' code; K = 5",
+            "5_shot",
+            (1, 5, 10),
+        ),
+    ],
+    "reinforcement-learning": [
+        Variant(
+            "point_navigation_random_tanh",
+            "2D navigation, random policy with tanh units, as the published one has them",
+            "return",
+            (0, 1, 2, 3, 4),
+        ),
+        Variant(
+            "point_navigation_maml_likelihood_ratio",
+            "2D navigation, likelihood ratio in the inner loss",
+            "return",
+            (0, 1, 2, 3, 4),
+        ),
+        Variant(
+            "half_cheetah_velocity_maml_likelihood_ratio",
+            "half-cheetah, goal velocity, likelihood ratio in the inner loss",
+            "return",
+            (0, 1, 2, 3),
+        ),
+        Variant(
+            "half_cheetah_direction_maml_likelihood_ratio",
+            "half-cheetah, forward or backward, likelihood ratio, KL limit 0.02, 100 iterations",
+            "return",
+            (0, 1, 2, 3),
+        ),
+        Variant(
+            "half_cheetah_direction_maml_kl_0.02",
+            "half-cheetah, forward or backward, log-likelihood, KL limit 0.02, 100 iterations",
+            "return",
+            (0, 1, 2, 3),
+        ),
+        Variant(
+            "ant_velocity_oracle_2000_iterations",
+            "ant, goal velocity, the oracle after 2000 iterations",
+            "return",
+            (0,),
+        ),
+        Variant(
+            "ant_direction_maml",
+            "ant, forward or backward, later gradient steps of 0.01 times the first (PROTOCOL 4.5)",
+            "return_later_steps_x0.01",
+            (0, 1, 2, 3),
+        ),
+    ],
+}
+
+
+def variants(record: Record, page: pathlib.Path, name: str) -> str:
+    """Results of trainings that differ from the protocol in one thing. They are shown and not judged."""
+    rows = []
+    for variant in VARIANTS[name]:
+        result = record.results[variant.spec]
+        curve = result.curves[variant.curve]
+        steps = " / ".join(map(str, variant.steps))
+        values = " / ".join(number(curve.mean[step], 3) for step in variant.steps)
+        iterations = f"{result.iterations_done} of {result.iterations_asked}" if result.iterations_asked else "—"
+        seeds, time = ", ".join(map(str, result.seeds)), duration(result.wall_seconds)
+        rows.append([variant.what, steps, values, iterations, seeds, time, link_to(record, page, result)])
+    return table(["variant", "steps", "measured", "iterations", "seeds", "time", "result file"], rows)
