@@ -123,8 +123,3 @@ def printed():
 def test_the_environment_of_ones_own_is_adapted_to(printed):
     before, after, _ = map(float, re.findall(r"mean return (.*)", printed("reinforcement_learning.md", 0)))
     assert after > 0.7 * before  # standing still at the start gives -11 a trajectory
-
-
-def test_the_quick_start_has_the_readmes_example():
-    example = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
-    assert example in TEXT["quickstart.md"]

@@ -3,6 +3,7 @@
 import functools
 
 from reproduce.comparison.pages.claims import claims, panel_counts
+from reproduce.comparison.pages.example import example
 from reproduce.comparison.pages.glance import glance, status
 from reproduce.comparison.pages.known_failures import failure_counts, known_failures
 from reproduce.comparison.pages.learning_curves import learning_curves
@@ -17,6 +18,7 @@ MAKERS = {
     "ablations": ablations,
     "cited": cited,
     "claims": claims,
+    "example": example,
     "first-order-gain": first_order_gain,
     "glance": glance,
     "known-failures": known_failures,
