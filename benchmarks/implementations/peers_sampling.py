@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.benchmark import Arrays, Benchmark, repeated, versions_of
-from maml_tf.rl.sampling.numpy_policy import Actor
+from maml_tf.rl.sampling.numpy_policy import GaussianActor
 
 ENVIRONMENTS = {"half_cheetah_velocity": "HalfCheetah", "ant_velocity": "Ant"}
 ASYNC_ENVS = 20  # processes: the environments of one task
@@ -50,7 +50,7 @@ def _rollouts(envs: Any, T: int, n: int, observation_size: int, action_size: int
     params = [np.zeros((T, action_size))]
     for inputs, outputs in itertools.pairwise(sizes):
         params += [rng.normal(size=(T, inputs, outputs), scale=np.sqrt(1 / inputs)), np.zeros((T, outputs))]
-    actor = Actor(params)
+    actor = GaussianActor(params)
     observations, _ = envs.reset()
 
     def rollout():

@@ -60,7 +60,7 @@ class ReinforcementLearningExperiment:
         # All goals' trajectories in one batch come from environments side by side, as the test's (see Sampler).
         together = self.spec.tasks.goal_every == "trajectory"
         sampler = Sampler(
-            self.make_envs, self.spec.meta.batch_size, self.spec.tasks.trajectories, finished_first=together
+            self.make_envs, self.spec.meta.batch_size, self.spec.tasks.trajectories, keep_first_finished=together
         )
         return train(
             self.learner,
@@ -115,6 +115,6 @@ class ReinforcementLearningExperiment:
         test = self.spec.evaluation
         step_sizes = [test.step_size * (later_factor if step else 1.0) for step in range(test.steps)]
         goals = self.test_goals if goals is None else goals
-        sampler = Sampler(self.make_envs, len(goals), test.trajectories, finished_first=True)
+        sampler = Sampler(self.make_envs, len(goals), test.trajectories, keep_first_finished=True)
         rng = np.random.default_rng(random.TEST_TASKS)
         return self.learner.adaptation(params, sampler, goals, step_sizes, rng)

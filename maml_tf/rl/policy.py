@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 from maml_tf.errors import UsageError
 from maml_tf.meta.functional import functional_call
 from maml_tf.models.layers import Dense
-from maml_tf.rl.sampling.numpy_policy import ACTIVATIONS, MIN_LOG_STD, Actor
+from maml_tf.rl.sampling.numpy_policy import ACTIVATIONS, MIN_LOG_STD, GaussianActor
 
 
 class GaussianPolicy(keras.Model):
@@ -98,10 +98,10 @@ class GaussianPolicy(keras.Model):
         normal = tfp.distributions.Normal(mean, tf.exp(log_std))
         return tfp.distributions.Independent(normal, reinterpreted_batch_ndims=1)
 
-    def actor(self, params: Sequence[tf.Tensor]) -> Actor:
+    def actor(self, params: Sequence[tf.Tensor]) -> GaussianActor:
         """Draws actions in NumPy under `params`, which must have a task axis."""
         if self.context is not None:  # a constant part of the input acts as a part of the first layer's bias
             log_std, context, kernel, bias, *rest = params
             observed, constant = kernel[:, : self.observation_size], kernel[:, self.observation_size :]
             params = [log_std, observed, bias + tf.einsum("tc,tcu->tu", context, constant), *rest]
-        return Actor(params, self.activation)
+        return GaussianActor(params, self.activation)

@@ -44,8 +44,8 @@ def policies(environment):
     all_goals = experiment.test_goals
     goals = all_goals[[all_goals.argmin(), all_goals.argmax()]]
     params = read_weights(path, experiment.model)
-    stages = list(experiment.adaptation(params, spec.evaluation.later_factors[0], goals))
-    return goals, {step: stages[step].actor for step in STEPS}
+    steps = list(experiment.adaptation(params, spec.evaluation.later_factors[0], goals))
+    return goals, {step: steps[step].actor for step in STEPS}
 
 
 def film(environment, goal, actor):

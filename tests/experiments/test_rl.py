@@ -77,8 +77,8 @@ def test_which_trajectories_count_where_rollouts_end_early(name, in_training, tm
     class SamplerCalledError(Exception):
         pass
 
-    def sampler(make_envs, num_tasks, trajectories, finished_first=False):
-        raise SamplerCalledError(finished_first)
+    def sampler(make_envs, num_tasks, trajectories, keep_first_finished=False):
+        raise SamplerCalledError(keep_first_finished)
 
     built = experiment(name)
     monkeypatch.setattr("maml_tf.experiments.rl.Sampler", sampler)

@@ -1,6 +1,7 @@
 """Random samples of policies, and the meta-objective of a small policy on them, for the tests of what learns from
 samples."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from maml_tf.rl.maml_trpo import AdaptationStep
 from maml_tf.rl.meta_objective import MetaObjective
 from maml_tf.rl.policy import GaussianPolicy
 from maml_tf.rl.policy_gradient import policy_batch
+from maml_tf.rl.sampling.numpy_policy import GaussianActor
 from maml_tf.rl.sampling.trajectories import Trajectories
 
 ALPHA = 0.3
@@ -51,6 +53,18 @@ def random_trajectories(
             array[task, start:] = padding
         samples.rewards[task, start:] = 0.0
     return samples
+
+
+def random_actor(num_tasks: int, observation_size: int, action_size: int, seed: int = 0) -> GaussianActor:
+    """Small random Gaussian policies."""
+    rng = np.random.default_rng(seed)
+    sizes = (observation_size, 8, 8, action_size)
+    layers = [
+        array
+        for inputs, outputs in itertools.pairwise(sizes)
+        for array in (rng.normal(size=(num_tasks, inputs, outputs)), rng.normal(size=(num_tasks, outputs)))
+    ]
+    return GaussianActor([0.1 * rng.normal(size=(num_tasks, action_size)), *layers])
 
 
 class Problem:

@@ -1,4 +1,4 @@
-"""The samples of one stage: what T tasks' policies did, as arrays of a fixed shape."""
+"""What the policies of T tasks sampled, as arrays of a fixed shape."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 class Trajectories(NamedTuple):
-    """Complete trajectories of T tasks, laid end to end along one axis of B time steps, which is filled up with zeros.
+    """Complete trajectories of T tasks, concatenated along one axis of B time steps; the rest of it is zero.
 
-    B is the budget: every task's trajectories hold at most so many time steps together (PROTOCOL 3.5). The shape does
-    not depend on how many trajectories there are, so that a compiled update serves every batch.
+    B is the budget of time steps of one task (PROTOCOL 3.5). The shape does not depend on the number of trajectories,
+    so one compiled update serves every batch.
 
     Attributes:
         observations: float32 [T, B, O]
@@ -17,8 +17,8 @@ class Trajectories(NamedTuple):
         rewards: float64 [T, B]
         steps: int32 [T, B], the time step within the trajectory, from 0.
         last: bool [T, B], the last step of its trajectory.
-        mask: bool [T, B], False where there is nothing.
-        physics_failures: int [T], trajectories among these that a breakdown of the physics ended.
+        mask: bool [T, B], False where there is no time step.
+        physics_failures: int [T], how many of these trajectories ended because the physics broke down.
     """
 
     observations: np.ndarray
@@ -30,8 +30,8 @@ class Trajectories(NamedTuple):
     physics_failures: np.ndarray
 
     @classmethod
-    def empty(cls, num_tasks, budget, observation_size, action_size):
-        """Trajectories [T, B, ...] with nothing in them."""
+    def empty(cls, num_tasks: int, budget: int, observation_size: int, action_size: int) -> "Trajectories":
+        """Zeros [T, B, ...] to write trajectories into."""
         shape = (num_tasks, budget)
         return cls(
             np.zeros((*shape, observation_size), np.float32),
@@ -43,21 +43,21 @@ class Trajectories(NamedTuple):
             np.zeros(num_tasks, int),
         )
 
-    def tasks(self, start, stop):
+    def tasks(self, start: int, stop: int) -> "Trajectories":
         """A view of the tasks start..stop-1."""
         return Trajectories(*(array[start:stop] for array in self))
 
     @property
-    def num_trajectories(self):
+    def num_trajectories(self) -> np.ndarray:
         """Complete trajectories of each task, int [T]."""
         return self.last.sum(axis=1)
 
     @property
-    def mean_returns(self):
-        """The mean undiscounted return of each task's trajectories, [T]: what the paper's curves show."""
+    def mean_returns(self) -> np.ndarray:
+        """The mean undiscounted return of each task's trajectories, [T]: the paper's curves."""
         return self.rewards.sum(axis=1) / self.num_trajectories
 
     @property
-    def mean_lengths(self):
+    def mean_lengths(self) -> np.ndarray:
         """The mean number of time steps of each task's trajectories, [T]."""
         return self.mask.sum(axis=1) / self.num_trajectories

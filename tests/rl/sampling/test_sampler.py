@@ -1,18 +1,16 @@
-"""The sampler against one environment run on its own, its alignment, its seeds; the actor against a plain loop."""
+"""The sampler against one environment run on its own, its alignment, its seeds."""
 
 import functools
-import itertools
 
 import numpy as np
 import pytest
-from reference.rounding import gamma, relu_network_error
+from reference.policy_problem import random_actor
 
 from maml_tf.errors import UsageError
 from maml_tf.rl.envs.goals import UniformGoals
 from maml_tf.rl.envs.half_cheetah import HalfCheetahVelocity
 from maml_tf.rl.envs.point import PointNavigation
 from maml_tf.rl.envs.vector_env import Outcome, TaskVectorEnv
-from maml_tf.rl.sampling.numpy_policy import Actor
 from maml_tf.rl.sampling.sampler import Sampler
 
 HORIZON = 10
@@ -52,7 +50,7 @@ class Copycat:
     def tasks(self, start, stop):
         return self
 
-    def act(self, observations, rng, live):
+    def act(self, observations, rng, active):
         return (100 * observations[..., 1:2] + observations[..., 2:3]).astype(np.float32)
 
 
@@ -117,7 +115,7 @@ def test_the_trajectories_that_finish_first_are_kept_as_the_authors_do(num_tasks
     script[0] = HORIZON
     script[1] = 1
     make_envs = functools.partial(Scripted, script=script)
-    sampler = Sampler(make_envs, num_tasks, 5, envs_per_task, finished_first=True)
+    sampler = Sampler(make_envs, num_tasks, 5, envs_per_task, keep_first_finished=True)
     samples = sampler.sample(Copycat(), np.arange(num_tasks), seed=0)
     for task in range(num_tasks):
         kept = kept_that_finish_first(script[task], envs_per_task, 5 * HORIZON)
@@ -144,17 +142,6 @@ def test_what_cannot_be_kept_any_more_is_not_simulated():
     assert sampler.sample(Copycat(), [0], seed=0).num_trajectories == [5]
     # After the five (45 steps) five others begin, of which 5, 5, 2, 1, 1, 1 go on until the first has 6 steps.
     assert sampler.envs[0].simulated == 45 + 15
-
-
-def random_actor(num_tasks, observation_size, action_size, seed=0):
-    rng = np.random.default_rng(seed)
-    sizes = (observation_size, 8, 8, action_size)
-    layers = [
-        array
-        for inputs, outputs in itertools.pairwise(sizes)
-        for array in (rng.normal(size=(num_tasks, inputs, outputs)), rng.normal(size=(num_tasks, outputs)))
-    ]
-    return Actor([0.1 * rng.normal(size=(num_tasks, action_size)), *layers])
 
 
 def test_point_samples_agree_with_the_environments_rules():
@@ -208,71 +195,9 @@ def test_without_goals_every_trajectory_has_a_new_one():
     assert len(np.unique(goals, axis=0)) == samples.num_trajectories[0] >= 4
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_the_actor_is_a_gaussian_of_its_networks_mean(activation):
-    params = random_actor(3, 4, 2).params
-    actor = Actor(params, activation)
-    observations = np.random.default_rng(1).normal(size=(3, 5, 4)).astype(np.float32)
-    squash = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}[activation]
-    for task in range(3):
-        log_std, w1, b1, w2, b2, w3, b3 = (p[task] for p in params)
-        mean = squash(squash(observations[task] @ w1 + b1) @ w2 + b2) @ w3 + b3
-        np.testing.assert_allclose(actor.means(observations)[task], mean, rtol=1e-5, atol=1e-5)
-        rng = np.random.default_rng(2)
-        draws = np.array([actor.act(observations, rng)[task] for _ in range(2000)])
-        error = 5 * np.exp(log_std) / np.sqrt(2000)
-        assert (np.abs(draws.mean(axis=0) - mean) < error).all()
-        np.testing.assert_allclose(draws.std(axis=0), np.broadcast_to(np.exp(log_std), mean.shape), rtol=0.1)
-
-
-def test_the_deviation_has_a_floor():
-    params = random_actor(1, 4, 2).params
-    params[0] = np.full((1, 2), -1000.0)
-    observations = np.zeros((1, 5000, 4), np.float32)
-    noise = Actor(params).act(observations, np.random.default_rng(0)) - Actor(params).means(observations)
-    assert 0 < np.abs(noise).max() < 1e-5
-
-
-@pytest.mark.parametrize("num_live", [0, 1, 2, 4])
-def test_the_actions_of_live_rows_do_not_depend_on_which_others_are_but_for_rounding(num_live):
-    actor = Actor(random_actor(3, 4, 2).params)
-    observations = np.random.default_rng(1).normal(size=(3, 7, 4)).astype(np.float32)
-    live = np.zeros((3, 7), bool)
-    live[0, [6, 1, 3, 2][:num_live]] = live[2, 5] = True
-    generators = np.random.default_rng(2), np.random.default_rng(2)
-    everyone, some = actor.act(observations, generators[0]), actor.act(observations, generators[1], live)
-    kernels, biases = actor.params[1::2], actor.params[2::2]
-    layers_of_tasks = zip(zip(*kernels, strict=True), zip(*biases, strict=True), strict=True)
-    errors = [
-        relu_network_error(zip(*layers, strict=True), x)
-        for layers, x in zip(layers_of_tasks, observations, strict=True)
-    ]
-    # Either may be off by the error of its mean, and by one rounding where the noise is added.
-    allowed = 2 * np.array(errors) + gamma(1) * (np.abs(some) + np.abs(everyone))
-    assert (np.abs(some - everyone)[live] <= allowed[live]).all()
-    assert allowed.max() < 1e-4 * np.abs(everyone).max()
-    assert generators[0].random() == generators[1].random()
-
-
-def test_a_policy_may_diverge_where_nothing_is_live():
-    params = random_actor(3, 4, 2).params
-    params[1][1] = np.nan
-    live = np.ones((3, 5), bool)
-    live[1] = False
-    assert np.isfinite(Actor(params).act(np.ones((3, 5, 4), np.float32), np.random.default_rng(0), live)[live]).all()
-
-
-def test_a_diverged_policy_is_an_error_that_names_its_task():
-    params = random_actor(3, 4, 2).params
-    params[1][1] = np.nan
-    with pytest.raises(FloatingPointError, match=r"tasks \[1\] \(of 3\)"):
-        Actor(params).act(np.ones((3, 5, 4), np.float32), np.random.default_rng(0))
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Actor([], "selu"), "activation is 'selu'; allowed: relu, tanh"),
         (lambda: Sampler(functools.partial(PointNavigation, max_episode_steps=None), 2, 3), "need a horizon"),
         (
             lambda: Sampler(PointNavigation, 2, 3).sample(random_actor(2, 2, 2), np.zeros((2, 3)), 0),
