@@ -4,11 +4,13 @@ import math
 import os
 import pathlib
 
+NBSP = "\N{NO-BREAK SPACE}"
+
 
 def table(headers: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table. A bar inside a cell is escaped, because it would begin another cell."""
+    """A Markdown table. Values such as `1.0 ± 0.1` and `1 / 2` do not break over lines."""
     lines = [headers, ["---"] * len(headers), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
 
 def value(mean: float | None, ci95: float | None = None, digits: int = 4) -> str:
@@ -39,16 +41,23 @@ def number(value: float, digits: int = 4) -> str:
 def duration(seconds: float) -> str:
     """Seconds in the unit that suits them: `45 s`, `12 min`, `2.4 h`."""
     if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
+        return f"{seconds:.0f}{NBSP}s"
+    return f"{seconds / 60:.0f}{NBSP}min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f}{NBSP}h"
 
 
 def short_time(seconds: float) -> str:
     """A time of less than a minute to three digits: `0.289 ms`, `1.34 s`."""
     unit, factor = next((scale for scale in (("s", 1.0), ("ms", 1e3)) if seconds * scale[1] >= 0.1), ("µs", 1e6))
-    return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * factor:.3g}{NBSP}{unit}"
 
 
 def link_between(page: pathlib.Path, path: pathlib.Path) -> str:
     """The relative link from a page to a file."""
     return pathlib.PurePath(os.path.relpath(path, page.parent)).as_posix()
+
+
+def _cell(text):
+    """Text as a cell: a bar would begin another one."""
+    for sign in ("±", "/"):
+        text = text.replace(f" {sign} ", f"{NBSP}{sign}{NBSP}")
+    return text.replace("|", "\\|")

@@ -40,16 +40,15 @@ def _cells(record, page, result):
 
 def _model(result):
     """Which iteration's model was tested, for each seed."""
-    chosen = [(seed["best_iteration"], _score(seed)) for seed in result.settings.values() if "best_iteration" in seed]
-    if not chosen:
+    seeds = [seed for seed in result.settings.values() if "best_iteration" in seed]
+    if not seeds:
         return "last" if result.iterations_done else "untrained" if "random" in result.spec else "—"
-    return "best: " + ", ".join(f"iteration {iteration} ({score})" for iteration, score in chosen)
-
-
-def _score(seed):
-    if "best_validation_accuracy" in seed:
-        return f"validation {seed['best_validation_accuracy']:.1f} %"
-    return f"training return {number(seed['best_training_return'], 3)}"
+    iterations = ", ".join(str(seed["best_iteration"]) for seed in seeds)
+    if "best_validation_accuracy" in seeds[0]:
+        scores = ", ".join(f"{seed['best_validation_accuracy']:.1f}" for seed in seeds)
+        return f"best in validation: {iterations} ({scores} %)"
+    returns = ", ".join(number(seed["best_training_return"], 3) for seed in seeds)
+    return f"best return in training: {iterations} ({returns})"
 
 
 def _commits(result):
