@@ -33,6 +33,14 @@ class AdaptedModel:
         """
         return np.concatenate([self(x[start : start + batch_size]) for start in range(0, len(x), batch_size)])
 
+    def keras_model(self) -> keras.Model:
+        """A new Keras model with the adapted weights, to be saved (`.save("adapted.keras")`) or trained further."""
+        model = type(self.model).from_config(self.model.get_config())
+        model.set_weights(self.model.get_weights())
+        for variable, param in zip(model.trainable_variables, self.params, strict=True):
+            variable.assign(param)
+        return model
+
 
 def as_tensor(array, dtype: tf.DType) -> tf.Tensor:
     """An array as a tensor; floating-point numbers become `dtype`, labels and bytes stay as they are."""

@@ -45,3 +45,14 @@ def test_predict_returns_an_array_computed_in_batches(learner, n):
     predictions = adapted.predict(x, batch_size=3)
     assert isinstance(predictions, np.ndarray)
     np.testing.assert_allclose(predictions, adapted(x), rtol=1e-6)
+
+
+def test_an_adapted_model_is_saved_as_a_keras_model(learner, tmp_path):
+    x, y = np.ones((4, 2), np.float32), np.full((4, 1), 3.0, np.float32)
+    adapted = learner.adapt(x, y, num_steps=3)
+    before = [v.numpy() for v in learner.model.trainable_variables]
+    adapted.keras_model().save(tmp_path / "adapted.keras")
+    loaded = keras.models.load_model(tmp_path / "adapted.keras")
+    np.testing.assert_allclose(loaded(x), adapted(x), rtol=1e-6)
+    for variable, value in zip(learner.model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)

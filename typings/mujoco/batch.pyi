@@ -1,5 +1,6 @@
 from typing import Any
 
-class SimulationError(Exception): ...
+class SimulationError(Exception):
+    ids: Any
 
 def __getattr__(name: str) -> Any: ...
