@@ -44,11 +44,16 @@ def values_of():
 
 
 @pytest.fixture(scope="module", params=TINY)
-def problem(request, tmp_path_factory, values_of, threads_stay):
-    """(problem, arrays, our meta-gradient) of a small version of a workload."""
+def described(request, tmp_path_factory):
+    """(problem, arrays) of a small version of a workload."""
     path = pathlib.Path(tmp_path_factory.mktemp("bench")) / "problem.npz"
     write_problem(dataclasses.replace(WORKLOADS[request.param], **TINY[request.param]), path)
-    described = benchmark.read_problem(path)
+    return benchmark.read_problem(path)
+
+
+@pytest.fixture(scope="module")
+def problem(described, values_of, threads_stay):
+    """(problem, arrays, our meta-gradient) of a small version of a workload."""
     return *described, values_of("ours", "ours", *described)
 
 

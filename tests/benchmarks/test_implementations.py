@@ -25,38 +25,40 @@ PACKAGES = {"peers_jax": "jax", "peers_torch": "torch"}
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_implementation_gives_our_meta_gradient(problem, values_of, name):
-    described, arrays, expected = problem
+    constants, arrays, expected = problem
     pytest.importorskip(PACKAGES.get(OTHERS[name], "numpy"))
-    assert difference(values_of(OTHERS[name], name, described, arrays), expected) <= TOLERANCE
+    if name == "jax_map" and constants["network"] != "mlp":
+        pytest.skip("jax_vmap runs the same convolutions, and JAX compiles them for long")
+    assert difference(values_of(OTHERS[name], name, constants, arrays), expected) <= TOLERANCE
 
 
-@pytest.mark.parametrize("problem", ["sinusoid"], indirect=True)
+@pytest.mark.parametrize("described", ["sinusoid"], indirect=True)
 def test_torchopt_gives_our_meta_gradient(problem, values_of):
     pytest.importorskip("torchopt")
-    described, arrays, expected = problem
-    assert difference(values_of("peers_torch", "torchopt", described, arrays), expected) <= TOLERANCE
+    constants, arrays, expected = problem
+    assert difference(values_of("peers_torch", "torchopt", constants, arrays), expected) <= TOLERANCE
 
 
-@pytest.mark.parametrize("problem", ["sinusoid", "miniimagenet_1shot"], indirect=True)
+@pytest.mark.parametrize("described", ["sinusoid", "miniimagenet_1shot"], indirect=True)
 def test_another_meta_gradient_is_beyond_the_tolerance(problem, values_of):
-    described, arrays, expected = problem
-    other = described | {"first_order": not described["first_order"]}
+    constants, arrays, expected = problem
+    other = constants | {"first_order": not constants["first_order"]}
     assert difference(values_of("map_fn_reference", "map_fn_reference", other, arrays), expected) > 10 * TOLERANCE
 
 
-@pytest.mark.parametrize("problem", ["miniimagenet_1shot"], indirect=True)
+@pytest.mark.parametrize("described", ["miniimagenet_1shot"], indirect=True)
 @pytest.mark.parametrize("name", ["ours_one_task_at_a_time", "ours_gradient_checkpointing"])
 def test_saving_memory_changes_rounding_only(problem, values_of, name):
-    described, arrays, expected = problem
-    assert difference(values_of("ours", name, described, arrays), expected) <= 1e-5
+    constants, arrays, expected = problem
+    assert difference(values_of("ours", name, constants, arrays), expected) <= 1e-5
 
 
-@pytest.mark.parametrize("problem", ["omniglot_5way_1shot_nonconv"], indirect=True)
+@pytest.mark.parametrize("described", ["omniglot_5way_1shot_nonconv"], indirect=True)
 def test_materialising_adapted_kernels_changes_rounding_only(problem, values_of):
     """In float64 the two agree to 1e-11 (tests/ops/test_low_rank_updates.py)."""
-    described, arrays, expected = problem
-    assert described["low_rank_updates"]
-    assert 0 < difference(values_of("ours", "ours_materialised", described, arrays), expected) <= 1e-4
+    constants, arrays, expected = problem
+    assert constants["low_rank_updates"]
+    assert 0 < difference(values_of("ours", "ours_materialised", constants, arrays), expected) <= 1e-4
 
 
 def test_bfloat16_is_as_far_from_float64_as_its_roundings(tmp_path, values_of):
@@ -77,10 +79,10 @@ def test_bfloat16_is_as_far_from_float64_as_its_roundings(tmp_path, values_of):
     assert max(expected) < 0.5
 
 
-@pytest.mark.parametrize("problem", ["sinusoid", "miniimagenet_1shot"], indirect=True)
+@pytest.mark.parametrize("described", ["sinusoid", "miniimagenet_1shot"], indirect=True)
 def test_ours_in_float32_is_a_rounding_of_ours_in_float64(problem, values_of):
-    described, arrays, expected = problem
-    exact = values_of("ours", "ours_float64", described, arrays)
+    constants, arrays, expected = problem
+    exact = values_of("ours", "ours_float64", constants, arrays)
     assert {gradient.dtype for gradient in exact} == {np.dtype("float64")}
     assert 1e-9 < difference(expected, exact) <= TOLERANCE
 

@@ -10,14 +10,14 @@ from benchmarks.problems import write_problem
 from benchmarks.workloads import WORKLOADS, spec_of
 
 
-def test_the_problem_takes_its_constants_from_the_spec(problem):
-    described, arrays, _ = problem
-    workload = WORKLOADS[described["workload"]]
+def test_the_problem_takes_its_constants_from_the_spec(described):
+    problem, arrays = described
+    workload = WORKLOADS[problem["workload"]]
     spec = spec_of(workload)
-    assert described["step_size"] == spec.inner.step_size
-    assert described["first_order"] == spec.inner.first_order
-    assert len(benchmark.weights_of(described, arrays)) == len(described["adaptable"])
-    assert benchmark.batch_of(arrays)[0].shape[:2] == (described["tasks"], described["support"])
+    assert problem["step_size"] == spec.inner.step_size
+    assert problem["first_order"] == spec.inner.first_order
+    assert len(benchmark.weights_of(problem, arrays)) == len(problem["adaptable"])
+    assert benchmark.batch_of(arrays)[0].shape[:2] == (problem["tasks"], problem["support"])
 
 
 @pytest.mark.parametrize(
