@@ -22,6 +22,7 @@ import sys
 import time
 import zipfile
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -249,7 +250,7 @@ def as_jax_function(text, results):
         text: the module.
         results: [{"shape": ..., "dtype": ...}, ...], what the function returns.
     """
-    import jax
+    from jax.core import ShapedArray
     from jax.extend.core import Primitive
     from jax.extend.mlir import ir
     from jax.extend.mlir.dialects import func
@@ -260,17 +261,17 @@ def as_jax_function(text, results):
 
     @primitive.def_abstract_eval
     def shapes(*_):
-        return [jax.core.ShapedArray(tuple(result["shape"]), np.dtype(result["dtype"])) for result in results]
+        return [ShapedArray(tuple(result["shape"]), np.dtype(result["dtype"])) for result in results]
 
     def lower(context, *operands):
-        module = ir.Module.parse(text)
+        module: Any = ir.Module.parse(text)
         for function in list(module.body.operations):
             if function.name.value == "main":  # JAX has a main of its own
                 function.attributes["sym_name"] = ir.StringAttr.get("training_loop")
                 function.attributes["sym_visibility"] = ir.StringAttr.get("private")
                 types = function.type.results
             context.module_context.module.body.append(function)
-        return list(func.CallOp(types, ir.FlatSymbolRefAttr.get("training_loop"), operands).results)
+        return list(func.CallOp(types, ir.FlatSymbolRefAttr.get("training_loop"), list(operands)).results)
 
     mlir.register_lowering(primitive, lower)
     return primitive.bind

@@ -13,6 +13,7 @@ import pathlib
 import re
 import shutil
 import zlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -69,7 +70,7 @@ def export_training_loop(
     pieces = [] if examples is None else _write_examples(collection / "examples", np.asarray(examples))
     initial_states = {}
     for seed, state in states.items():
-        arrays = {name: np.asarray(tensor) for name, tensor in zip(names, state, strict=True)}
+        arrays: dict[str, Any] = {name: np.asarray(tensor) for name, tensor in zip(names, state, strict=True)}
         with atomic_write(folder / f"initial_seed_{seed}.npz", "wb") as file:
             np.savez(file, task_seed=np.array([seed, 0], np.int32), **arrays)
         initial_states[seed] = _checksummed(folder, f"initial_seed_{seed}.npz")

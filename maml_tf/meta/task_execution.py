@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import keras
 import tensorflow as tf
@@ -15,7 +15,13 @@ from maml_tf.runtime import available_cores
 # Size of a model's largest kernel from which low-rank updates are faster than materialised adapted kernels.
 LARGE_KERNEL = 100 * 100
 
-Learner = TypeVar("Learner")
+Learner = TypeVar("Learner", bound="HasTaskExecution")
+
+
+class HasTaskExecution(Protocol):
+    """A learner whose tasks are executed as its `task_execution` says."""
+
+    task_execution: TaskExecution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +69,7 @@ class TaskExecution:
         if task_chunk is not None and task_chunk < 1:
             raise ValueError(f"task_chunk is {task_chunk}; expected a whole number from 1, or None")
         if vectorized is None:
-            vectorized = getattr(model, "takes_task_axis", False) and not _convolves_on_cpu(model)
+            vectorized = bool(getattr(model, "takes_task_axis", False)) and not _convolves_on_cpu(model)
         possible = low_rank_possible and vectorized and hasattr(model, "call_with_updates")
         if low_rank_updates and not possible:
             raise ValueError(
@@ -72,7 +78,7 @@ class TaskExecution:
             )
         if low_rank_updates is None:
             low_rank_updates = possible and prefers_low_rank_updates(model)
-        return cls(vectorized, vectorized, low_rank_updates, task_chunk)
+        return cls(vectorized, vectorized, bool(low_rank_updates), task_chunk)
 
     def map(
         self, function: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch, *, unroll: bool = True
@@ -121,7 +127,9 @@ class TaskExecution:
             part_size, parts_at_once = self.task_chunk or T, 1
         else:
             part_size, parts_at_once = 1, self.task_chunk or 2 * available_cores()
-        loss, gradients, of_parts = 0.0, [tf.zeros_like(p) for p in params], []
+        loss: Any = 0.0
+        gradients: list[tf.Tensor] = [tf.zeros_like(p) for p in params]
+        of_parts = []
         for start in range(0, T, part_size):
             part = batch.tasks(start, start + part_size)
             # A part begins when the part `parts_at_once` before it has its gradient.

@@ -156,9 +156,9 @@ class Backward(NamedTuple):
     curvatures: list
 
 
-def forward_pass(policy: GaussianPolicy, params: list, observations: tf.Tensor) -> Forward:
-    """The Forward of a policy under `params`."""
-    params = Params.of(params, policy.context is not None)
+def forward_pass(policy: GaussianPolicy, param_list: list, observations: tf.Tensor) -> Forward:
+    """The Forward of a policy under the parameters `param_list`."""
+    params = Params.of(param_list, policy.context is not None)
     x = observations
     if params.context is not None:
         x = tf.concat([x, tf.tile(params.context[tf.newaxis], [tf.shape(x)[0], 1])], axis=1)
@@ -192,14 +192,14 @@ def backward_pass(forward: Forward, batch: "PolicyBatch") -> Backward:
     return Backward(forward, weights, errors, deltas, curvatures)
 
 
-def loss_hessian_product(backward: Backward, tangent: list, likelihood_ratio: bool = False) -> list:
-    """The inner loss's second derivative times `tangent`, both lists in the policy's order.
+def loss_hessian_product(backward: Backward, tangent_list: list, likelihood_ratio: bool = False) -> list:
+    """The inner loss's second derivative times `tangent_list`, both lists in the policy's order.
 
     With the likelihood ratio, at the policy that sampled, the second derivative has one more term: the gradient in
     which every sample is weighted by the derivative of its log-probability along `tangent`.
     """
     forward, deltas = backward.forward, backward.deltas
-    params, tangent = forward.params, Params.of(tangent, forward.params.context is not None)
+    params, tangent = forward.params, Params.of(tangent_list, forward.params.context is not None)
     input_tangents, output_tangents, mean_tangent = _tangents(forward, tangent)
     log_std_tangent = forward.above_floor * tangent.log_std
     delta_tangent = backward.weights * (mean_tangent - 2 * log_std_tangent * backward.errors)
@@ -228,7 +228,7 @@ def loss_hessian_product(backward: Backward, tangent: list, likelihood_ratio: bo
             if backward.curvatures[layer - 1] is not None:
                 delta_tangent += backward.curvatures[layer - 1] * output_tangents[layer - 1]
     context = None
-    if params.context is not None:
+    if params.context is not None and tangent.context is not None:
         # The context is a constant part of the input, so its derivatives are sums over the samples.
         observed, total = forward.inputs[0].shape[1] - params.context.shape[0], tf.reduce_sum(deltas[0], axis=0)
         constant, constant_tangent = params.kernels[0][observed:], tangent.kernels[0][observed:]
@@ -238,13 +238,13 @@ def loss_hessian_product(backward: Backward, tangent: list, likelihood_ratio: bo
     return Params(forward.above_floor * log_std, context, kernels, biases).as_list()
 
 
-def kl_hessian_product(forward: Forward, weights: tf.Tensor, tangent: list) -> list:
-    """J' M J `tangent` for the KL divergence weighted by `weights` [B]; lists in the policy's order.
+def kl_hessian_product(forward: Forward, weights: tf.Tensor, tangent_list: list) -> list:
+    """J' M J `tangent_list` for the KL divergence weighted by `weights` [B]; lists in the policy's order.
 
     J is the derivative of mean and log sigma by the parameters. M is the second derivative of the normal distribution's
     KL divergence in mean and log sigma: 1 / sigma^2 in the mean, 2 in log sigma.
     """
-    params, tangent = forward.params, Params.of(tangent, forward.params.context is not None)
+    params, tangent = forward.params, Params.of(tangent_list, forward.params.context is not None)
     _, _, mean_tangent = _tangents(forward, tangent)
     delta = weights[:, tf.newaxis] * tf.exp(-2 * forward.log_std) * mean_tangent
     kernels, biases = [], []

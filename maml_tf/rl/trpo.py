@@ -93,6 +93,8 @@ def update(objective: Objective, theta: Vector, region: TrustRegion) -> Step:
         raise FloatingPointError(f"the loss ({loss}) or its gradient is not finite before the update")
     fisher_product = objective.fisher_product
     if region.finite_differences:
+        if objective.kl_gradient is None:
+            raise ValueError("finite differences need the objective's kl_gradient")
         fisher_product = finite_difference_product(objective.kl_gradient, theta)
     full_step = natural_gradient_step(fisher_product, gradient, region)
     return line_search(objective.loss_and_kl, theta, loss, full_step, region)

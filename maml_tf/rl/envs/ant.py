@@ -1,10 +1,11 @@
 """The ant: run at a goal velocity, or forward or backward (section 5.3; PROTOCOL 4.2, 4.5)."""
 
+import abc
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from maml_tf.rl.envs.goals import Directions, UniformGoals
+from maml_tf.rl.envs.goals import Directions, GoalDistribution, UniformGoals
 from maml_tf.rl.envs.mujoco_env import HORIZON, MujocoVectorEnv, compile_spec, gymnasium_spec
 from maml_tf.rl.envs.registry import register
 
@@ -71,7 +72,7 @@ class Ant(MujocoVectorEnv):
     torso's rotation matrix and the centre of mass.
     """
 
-    goal_distribution = None
+    goal_distribution: GoalDistribution
 
     def __init__(self, num_envs: int, **settings):
         model = ant_model()
@@ -87,6 +88,10 @@ class Ant(MujocoVectorEnv):
         )
         self.contact_forces = self.batch.bind("cfrc_ext")
         self.torso_rotation = self.batch.body("torso").xmat
+
+    @abc.abstractmethod
+    def _progress(self, velocity, goals) -> np.ndarray:
+        """The part of the reward that depends on the goal [k], for forward velocities [k]."""
 
     def _observe(self, rows):
         return np.concatenate(

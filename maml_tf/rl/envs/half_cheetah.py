@@ -1,8 +1,10 @@
 """The half-cheetah: run at a goal velocity, or forward or backward (section 5.3; PROTOCOL 4.2 to 4.4)."""
 
+import abc
+
 import numpy as np
 
-from maml_tf.rl.envs.goals import Directions, UniformGoals
+from maml_tf.rl.envs.goals import Directions, GoalDistribution, UniformGoals
 from maml_tf.rl.envs.mujoco_env import HORIZON, MujocoVectorEnv, compile_spec, gymnasium_spec
 from maml_tf.rl.envs.registry import register
 
@@ -16,7 +18,7 @@ class HalfCheetah(MujocoVectorEnv):
     action, the centre of mass in the observations, its velocity in the reward, the costs, and the start states.
     """
 
-    goal_distribution = None
+    goal_distribution: GoalDistribution
 
     def __init__(self, num_envs: int, **settings):
         model = compile_spec(gymnasium_spec("half_cheetah.xml"))
@@ -29,6 +31,10 @@ class HalfCheetah(MujocoVectorEnv):
             initial_qpos=model.qpos0,
             **settings,
         )
+
+    @abc.abstractmethod
+    def _progress(self, velocity, goals) -> np.ndarray:
+        """The part of the reward that depends on the goal [k], for forward velocities [k]."""
 
     def _observe(self, rows):
         return np.concatenate([self.qpos[rows, 1:], self.qvel[rows], self.torso_com[rows]], axis=1)

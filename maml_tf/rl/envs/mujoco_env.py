@@ -99,11 +99,11 @@ class MujocoVectorEnv(TaskVectorEnv):
         self._quaternions = model.jnt_qposadr[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE] + 3
 
     @abc.abstractmethod
-    def _observe(self, rows):
+    def _observe(self, rows) -> np.ndarray:
         """Observations [k, ...] of the environments `rows`, ids or a slice (see `_rows_of`)."""
 
     @abc.abstractmethod
-    def _rewards(self, rows, actions, observations):
+    def _rewards(self, rows, actions, observations) -> np.ndarray:
         """Rewards [k] of the step that the environments `rows` took with `actions` [k, A] in [-1, 1].
 
         `observations` [k, ...] are those after the step. They are passed so that nothing is gathered twice.

@@ -39,5 +39,5 @@ class PointNavigation(TaskVectorEnv):
         positions = self.positions[ids] + MAX_STEP * actions
         self.positions[ids] = positions
         offset = positions - self.goals[ids]
-        arrived = (np.abs(offset) < SUCCESS).all(axis=1)
+        arrived = np.all(np.abs(offset) < SUCCESS, axis=1)
         return Outcome(positions, -np.linalg.norm(offset, axis=1), arrived, np.zeros(len(ids), bool))

@@ -4,6 +4,7 @@
 """
 
 import functools
+from typing import Any, cast
 
 import gymnasium
 
@@ -28,7 +29,7 @@ class SingleEnv(gymnasium.Env):
         UsageError: another render mode.
     """
 
-    vector_class = None
+    vector_class: Any  # a class of TaskVectorEnv
 
     def __init__(self, render_mode: str | None = None, **settings):
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -102,7 +103,7 @@ def single_env_class(vector_class: type) -> type[SingleEnv]:
     base = SingleMujocoEnv if issubclass(vector_class, MujocoVectorEnv) else SingleEnv
     name = f"{vector_class.__name__}Env"
     members = {"vector_class": vector_class, "__doc__": f"One `{vector_class.__name__}`.", "__module__": __name__}
-    return type(name, (base,), members)
+    return cast(type[SingleEnv], type(name, (base,), members))
 
 
 def __getattr__(name: str) -> type[SingleEnv]:
