@@ -6,6 +6,7 @@ comparison.json below the folder of runs. Exit codes: 0 everything within its to
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import sys
@@ -17,8 +18,15 @@ from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, UsageError
 from reproduce import paths
 from reproduce.comparison import load_comparison
 from reproduce.comparison.gate import Judged, gate, read_expected
-from reproduce.comparison.tables import as_json, judged_share, markdown_table, summary, text_table, verdict_words
-from reproduce.comparison.targets import read_targets
+from reproduce.comparison.tables import (
+    as_json,
+    full_table,
+    judged_share,
+    markdown_table,
+    summary,
+    text_table,
+    verdict_words,
+)
 from reproduce.comparison.verdicts import CITATION, NOT_RUN, PARTIAL, Comparison
 
 
@@ -36,31 +44,21 @@ def main() -> int:
     parser.add_argument("--known-failures", type=pathlib.Path, default=paths.KNOWN_FAILURES)
     parser.add_argument("--gate", type=pathlib.Path, default=paths.GATE, help="the least numbers that must be judged")
     arguments = parser.parse_args()
-    published = paths.Store(arguments.published, arguments.published, arguments.published, arguments.published)
+    published = dataclasses.replace(paths.PUBLISHED, results=arguments.published)
     yours = paths.own_store(arguments.runs)
     comparison = load_comparison(published, yours, targets=arguments.targets, known_failures=arguments.known_failures)
     if arguments.only:
-        return print_and_judge(selected(comparison, arguments.only), must_be_run=True)
+        comparison = selected(comparison, arguments.only)
+        return print_and_judge(comparison, text_table(comparison), must_be_run=True)
     write_comparison(comparison, yours.comparison)
-    return print_and_judge(comparison, expected=read_expected(arguments.gate))
+    table = text_table(comparison, skip=(NOT_RUN, CITATION))
+    return print_and_judge(comparison, table, expected=read_expected(arguments.gate))
 
 
-def compare_only(prefixes: Sequence[str], runs: pathlib.Path = paths.RUNS) -> int:
-    """Prints the comparison of some targets and claims after a training; returns the exit code."""
-    comparison = load_comparison(yours=paths.own_store(runs))
-    return print_and_judge(selected(comparison, prefixes))
-
-
-def paper_points(experiment, panels):
-    """The paper's known points for a figure with a panel for each K: (K, method, gradient steps, value)."""
-    return [
-        (target.setting["shots"], target.method, target.grad_step, target.paper_mean)
-        for target in read_targets(paths.TARGETS).entries
-        if target.experiment == experiment
-        and target.method in ("maml", "pretrained", "oracle")
-        and target.setting.get("shots") in panels
-        and target.paper_mean is not None
-    ]
+def compare_some(ids: Sequence[str], runs: pathlib.Path = paths.RUNS) -> int:
+    """Prints some targets and claims in full after a training; returns the gate's exit code for them."""
+    comparison = load_comparison(yours=paths.own_store(runs)).restricted_to(set(ids))
+    return print_and_judge(comparison, full_table(comparison))
 
 
 def write_comparison(comparison: Comparison, folder: pathlib.Path) -> None:
@@ -87,16 +85,18 @@ def selected(comparison: Comparison, prefixes: Sequence[str]) -> Comparison:
     return comparison.restricted_to(chosen)
 
 
-def print_and_judge(comparison: Comparison, *, must_be_run: bool = False, expected: Judged | None = None) -> int:
-    """Prints the table, the known failures and the counts; returns the gate's exit code.
+def print_and_judge(
+    comparison: Comparison, table: str, *, must_be_run: bool = False, expected: Judged | None = None
+) -> int:
+    """Prints a table, the known failures and the counts; returns the gate's exit code.
 
     Args:
         comparison: everything, or some of its rows.
+        table: of its rows.
         must_be_run: a gated target or a claim without a verdict fails too.
         expected: see `reproduce.comparison.gate.gate`.
     """
-    print(text_table(comparison, skip=() if must_be_run else (NOT_RUN, CITATION)))
-    print()
+    print(table, end="\n\n")
     for row in comparison.all_rows:
         if row.explained:
             since = f"known since {row.known_failure.since}"

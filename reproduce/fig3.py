@@ -1,30 +1,14 @@
 """Figure 3: error on the sinusoids after each gradient step, K = 10."""
 
-import sys
+from reproduce.reproduction import Reproduction
+from reproduce.sinusoid import SPECS, error_figure
 
-from maml_tf.cli import exit_codes
-from reproduce.common import parse_arguments, save_figure
-
-
-def draw(arguments, results):
-    """Draws the figure from the results of the three arms."""
-    from reproduce.compare import paper_points
-    from reproduce.comparison import figures
-
-    panels = {K: {arm: result.curves[f"{K}_shot"] for arm, result in results.items()} for K in (10,)}
-    figure = figures.learning_curves(panels, paper_points("sinusoid", panels))
-    save_figure(figure, "fig3", arguments)
-
-
-def main():
-    arguments = parse_arguments(__doc__).parse_args()
-    from reproduce.compare import compare_only
-    from reproduce.sinusoid import measure_arms
-
-    draw(arguments, measure_arms(arguments))
-    return compare_only(["sinusoid_10shot", "sinusoid_maml_below_pretrained", "sinusoid_oracle_lowest"])
-
+REPRODUCTION = Reproduction(
+    "Figure 3",
+    specs=SPECS,
+    figures=[error_figure("fig3", 10)],
+    judged=["sinusoid_maml_below_pretrained", "sinusoid_oracle_lowest"],
+)
 
 if __name__ == "__main__":
-    with exit_codes():
-        sys.exit(main())
+    REPRODUCTION.main(__doc__)

@@ -1,22 +1,16 @@
-"""Figures 2, 3, 6, 7 and Table 2 in one go, from the same trainings."""
+"""Figures 2, 3, 6 and 7 and Table 2 from the same trainings: `make reproduce`."""
 
-import sys
+from reproduce import fig2, fig3, fig6, fig7, table2
+from reproduce.reproduction import Reproduction
 
-from maml_tf.cli import exit_codes
-from reproduce import fig2, fig3, fig6, fig7
-from reproduce.common import parse_arguments
-
-
-def main():
-    arguments = parse_arguments(__doc__).parse_args()
-    from reproduce.sinusoid import measure_arms
-
-    results = measure_arms(arguments)
-    for figure in (fig2, fig3, fig6, fig7):
-        figure.draw(arguments, results)
-    return 0
-
+PARTS = [module.REPRODUCTION for module in (table2, fig2, fig3, fig6, fig7)]
+REPRODUCTION = Reproduction(
+    *(label for part in PARTS for label in part.labels),
+    specs=fig2.SPECS,
+    optional=table2.REPRODUCTION.optional,
+    figures=[figure for part in PARTS for figure in part.figures],
+    judged=list(dict.fromkeys(id_ for part in PARTS for id_ in part.judged)),
+)
 
 if __name__ == "__main__":
-    with exit_codes():
-        sys.exit(main())
+    REPRODUCTION.main(__doc__)

@@ -21,14 +21,17 @@ class Store:
     results: pathlib.Path
     checkpoints: pathlib.Path
     figures: pathlib.Path
+    videos: pathlib.Path
     comparison: pathlib.Path  # the folder of comparison.md and comparison.json
 
 
 def own_store(runs: pathlib.Path) -> Store:
-    """What a user's own runs write, below their folder of runs."""
-    return Store(runs / "results", runs / "checkpoints", runs / "figures", runs)
+    """Where a user's own runs write, below their folder of runs."""
+    return Store(runs / "results", runs / "checkpoints", runs / "figures", runs / "videos", runs)
 
 
 # The published record. Only `make publish` writes there.
-PUBLISHED = Store(HERE / "results", HERE / "checkpoints", HERE / "results" / "figures", HERE / "results")
+PUBLISHED = Store(
+    HERE / "results", HERE / "checkpoints", HERE / "results" / "figures", HERE / "results" / "videos", HERE / "results"
+)
 YOURS = own_store(RUNS)

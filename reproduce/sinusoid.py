@@ -1,34 +1,63 @@
-"""What the sinusoid's figures and table have in common: the arms, and predictions for drawing."""
+"""Figures of the sinusoid: predictions before and after adaptation, and errors by gradient steps."""
 
-import numpy as np
-import tensorflow as tf
+import functools
 
-from maml_tf.experiments.run import train
-from maml_tf.runtime import configure_runtime
-from maml_tf.tasks.sinusoid import INPUT, SinusoidTasks
-from reproduce.common import measure, spec_of
+from reproduce import paths
+from reproduce.reproduction import Figure, Run
 
 ARMS = ("maml", "pretrained", "oracle")
-# The drawn functions: a seed of their own, apart from training, validation and test.
+SPECS = tuple(f"sinusoid_{arm}" for arm in ARMS)
+# The seed of the drawn functions. No training, validation or test uses it.
 DRAWN_TASKS = (1, 5)
 
 
-def measure_arms(arguments):
-    """Results of the three arms by method, trained where they are not yet."""
-    configure_runtime()
-    return {arm: measure(f"sinusoid_{arm}", arguments) for arm in ARMS}
+def adaptation_figure(name: str, *rows: tuple[int, int, bool]) -> Figure:
+    """A figure with a row (K, index of the function, whether all points are in one half of the range) for each task."""
+    return Figure(name, ("sinusoid_maml", "sinusoid_pretrained"), functools.partial(_draw_adaptation, rows))
 
 
-def drawn_row(arguments, results, K, index, halves=False):
-    """One function with its K support points, and what MAML and the pretrained network make of it (first seed).
+def error_figure(name: str, *shots: int) -> Figure:
+    """A figure with a panel for each K of `shots`: the error of the three arms after each gradient step."""
+    return Figure(name, SPECS, functools.partial(_draw_errors, shots))
 
-    Args:
-        index: which of the drawn functions.
-        halves: all K points in the right half of the range.
 
-    Returns:
-        A row for reproduce.comparison.figures.adaptation.
+def _draw_adaptation(rows, run):
+    from reproduce.comparison import figures
+
+    return figures.adaptation([_drawn_row(run, *row) for row in rows])
+
+
+def _draw_errors(shots, run):
+    from reproduce.comparison import figures
+
+    panels = {K: {arm: run.results[f"sinusoid_{arm}"].curves[f"{K}_shot"] for arm in ARMS} for K in shots}
+    return figures.learning_curves(panels, _paper_points(shots))
+
+
+def _paper_points(shots):
+    """The paper's known points: (K, method, gradient steps, value)."""
+    from reproduce.comparison.targets import read_targets
+
+    return [
+        (target.setting["shots"], target.method, target.grad_step, target.paper_mean)
+        for target in read_targets(paths.TARGETS).entries
+        if target.experiment == "sinusoid"
+        and target.method in ARMS
+        and target.setting.get("shots") in shots
+        and target.paper_mean is not None
+    ]
+
+
+def _drawn_row(run: Run, K, index, halves):
+    """A row for `reproduce.comparison.figures.adaptation`: a function, its K support points and the predictions.
+
+    They are those of the first seed of MAML and of the pretrained network.
     """
+    import numpy as np
+    import tensorflow as tf
+
+    from maml_tf.tasks.sinusoid import INPUT, SinusoidTasks
+
     seed = tf.random.fold_in(tf.constant(DRAWN_TASKS), index, alg="philox")
     x = np.linspace(*INPUT, 200, dtype=np.float32)[:, np.newaxis]
     tasks = SinusoidTasks(K, 1, halves=halves)
@@ -43,10 +72,11 @@ def drawn_row(arguments, results, K, index, halves=False):
         "step_sizes": {},
     }
     for arm in ("maml", "pretrained"):
-        spec = spec_of(f"sinusoid_{arm}", arguments)
-        experiment, saved = train(spec, spec.seeds[0], runs_folder=arguments.runs, data_folder=arguments.data)
+        name = f"sinusoid_{arm}"
+        spec, (experiment, saved) = run.spec(name), run.trained(name)
         learner, params = experiment.adapting, saved.chosen_params
-        step_size = results[arm].settings[f"seed_{spec.seeds[0]}"].get(f"step_size_{K}_shot", spec.inner.step_size)
+        settings = run.results[name].settings[f"seed_{spec.seeds[0]}"]
+        step_size = settings.get(f"step_size_{K}_shot", spec.inner.step_size)
         after = learner.adapted_params(params, task.support_x[0], task.support_y[0], 10, step_size)
         row["predictions"][arm] = {step: learner.forward(after[step], x).numpy().ravel() for step in (0, 1, 10)}
         row["step_sizes"][arm] = step_size

@@ -1,23 +1,12 @@
-"""Table 5: MAML against adapting a context vector only, half-cheetah, forward or backward (Appendix C.2)."""
+"""Table 5: MAML against adapting a context vector alone, half-cheetah, forward or backward (Appendix C.2)."""
 
-import sys
+from reproduce.reproduction import Reproduction
 
-from maml_tf.cli import exit_codes, print_curves
-from reproduce.common import parse_arguments
-
-ARMS = ("maml", "context_vector")
-
-
-def main():
-    arguments = parse_arguments(__doc__).parse_args()
-    from reproduce.compare import compare_only
-    from reproduce.policies import answered, measure_arms
-
-    for arm, result in measure_arms("half_cheetah_direction", arguments, ARMS).items():
-        print_curves(f"{arm}, mean return by gradient steps,", result.curves)
-    return compare_only([*answered("half_cheetah_direction", arguments, ARMS), "context_below_maml"])
-
+REPRODUCTION = Reproduction(
+    "Table 5",
+    specs=["half_cheetah_direction_maml", "half_cheetah_direction_context_vector"],
+    judged=["context_below_maml"],
+)
 
 if __name__ == "__main__":
-    with exit_codes():
-        sys.exit(main())
+    REPRODUCTION.main(__doc__)

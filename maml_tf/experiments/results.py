@@ -15,6 +15,8 @@ from maml_tf.experiments.spec import from_mapping
 from maml_tf.runtime import available_cores
 
 MEASURED = ("targets", "curves", "history")
+# What `make publish` and `make docs` rewrite. A change there does not make the code another one.
+NOT_CODE = ("reproduce/results", "reproduce/checkpoints", "reproduce/gate.yaml", "README.md", "docs")
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "mujoco", "gymnasium")
 
 
@@ -173,8 +175,7 @@ def _git_commit():
         return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        # What a run itself rewrites does not make the code another one.
-        rewritten = [f":(top,exclude){path}" for path in ("reproduce/results", "reproduce/checkpoints", "README.md")]
+        rewritten = [f":(top,exclude){path}" for path in NOT_CODE]
         changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *rewritten)
         return git("rev-parse", "HEAD") + ("+dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):

@@ -2,7 +2,9 @@
 
 import dataclasses
 import pathlib
+import re
 
+from maml_tf._io import atomic_write
 from maml_tf._yaml import read_yaml
 from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, EXIT_WITHIN_TOLERANCE, UsageError
 from maml_tf.experiments.spec import from_mapping
@@ -24,6 +26,15 @@ def read_expected(path: str | pathlib.Path) -> Judged:
     if min(dataclasses.astuple(expected)) < 0:
         raise UsageError(f"{path}: targets, claims: expected whole numbers from 0")
     return expected
+
+
+def write_expected(path: pathlib.Path, expected: Judged) -> None:
+    """Writes other numbers into gate.yaml; its comments stay."""
+    text = path.read_text(encoding="utf-8")
+    for name, value in dataclasses.asdict(expected).items():
+        text = re.sub(rf"^{name}:.*$", f"{name}: {value}", text, flags=re.MULTILINE)
+    with atomic_write(path) as file:
+        file.write(text)
 
 
 def judged_by_published(comparison: Comparison) -> Judged:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.results import Result, TargetValue
-from reproduce.comparison.targets import Targets
+from reproduce.comparison.targets import Target, Targets
 
 GAP_CLOSED = re.compile(r"(?P<task>.+)_gap_closed_step(?P<step>\d+)")
 
@@ -18,6 +18,13 @@ class Measurement:
 
     value: TargetValue
     result: Result
+
+
+def sources(target: Target) -> list[str]:
+    """The ids that a target's value is made of: its own, that of its duplicate, or the parts of a closed gap."""
+    if match := GAP_CLOSED.fullmatch(target.id):
+        return [f"{match['task']}_{name}" for name in (f"maml_step{match['step']}", "maml_step0", "oracle")]
+    return [target.duplicate_of or target.id]
 
 
 def measurements(
@@ -36,10 +43,9 @@ def measurements(
     measured = _direct(targets, results)
     complement = complement or {}
     for target in targets.entries:
-        if match := GAP_CLOSED.fullmatch(target.id):
-            names = [f"{match['task']}_{name}" for name in (f"maml_step{match['step']}", "maml_step0", "oracle")]
-            parts = [measured.get(name) or complement.get(name) for name in names]
-            if None not in parts and any(name in measured for name in names):
+        if GAP_CLOSED.fullmatch(target.id):
+            parts = [measured.get(name) or complement.get(name) for name in sources(target)]
+            if None not in parts and any(name in measured for name in sources(target)):
                 measured[target.id] = _gap_closed(*parts)
     return measured
 

@@ -46,8 +46,9 @@ def text_table(comparison: Comparison, skip: Iterable[str] = ()) -> str:
 
 
 def full_table(comparison: Comparison) -> str:
-    """One of the paper's tables for the terminal: a line for each number, also those that are cited or were not run."""
-    lines = [("what", "paper", "ours", "over seeds", "last model", "profile", "iterations", "time", "verdict")]
+    """One of the paper's tables for the terminal: a line for each number, with seeds, last model and time."""
+    yours = ("yours",) if comparison.own_results else ()
+    lines = [("what", "paper", "published", *yours, "seeds", "last model", "profile", "iterations", "time", "verdict")]
     for row in comparison.rows:
         spread, last, iterations, time, profile = "—", "—", "—", "—", "—"
         if row.result:
@@ -56,9 +57,8 @@ def full_table(comparison: Comparison) -> str:
             iterations = str(row.result.iterations_done)
             time = f"{row.result.wall_seconds / 60:.0f} min"
             profile = row.result.profile
-        lines.append(
-            (_what(row), _paper(row), _value(row.judgement), spread, last, profile, iterations, time, _verdict(row))
-        )
+        values = [_value(row.published), *([_value(row.yours)] if yours else [])]
+        lines.append((_what(row), _paper(row), *values, spread, last, profile, iterations, time, _verdict(row)))
     return "\n".join([*_aligned(lines), "", *map(_claim_line, comparison.claims)])
 
 
@@ -150,7 +150,8 @@ def _what(row):
     if isinstance(target.grad_step, int):
         step = f", {target.grad_step} {'step' if target.grad_step == 1 else 'steps'}"
     size = "".join(f"{setting[key]}-{key[:-1]} " for key in ("ways", "shots") if key in setting)
-    return f"{target.experiment} {size}{target.method}{step}"
+    closed = ", share of the gap closed" if target.metric.startswith("gap_closed") else ""
+    return f"{target.experiment} {size}{target.method}{step}{closed}"
 
 
 def _paper(row):

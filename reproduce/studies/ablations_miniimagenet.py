@@ -1,30 +1,44 @@
-"""What the folklore about MAML's mini-ImageNet numbers rests on: one set of weights, tested in several ways.
+"""One set of mini-ImageNet weights, tested in several ways: how much a number depends on the way of testing.
 
-`make ablations-miniimagenet` takes the authors' released weights; any weights of a mini-ImageNet cell will do. Each
-variant changes one thing of the test: query images per class, batch norm's statistics, the number of tasks, the scale
-of the inner loss. The training is never touched.
+`make ablations-miniimagenet` tests the authors' released weights; weights of any mini-ImageNet cell can be given. Each
+variant changes one thing of the test: the query images per class, the statistics of batch norm, the number of tasks or
+the scale of the inner loss. Nothing is trained.
 """
 
 import functools
 import logging
 import pathlib
 import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from maml_tf.cli import exit_codes, print_curves
 from maml_tf.errors import UsageError
-from reproduce.common import parse_arguments, spec_of, write_measurement
 from reproduce.studies.authors_checkpoint import CELL, CHECKPOINT, read_released
+from reproduce.studies.study import spec_of, study_parser, write_study
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from maml_tf.meta.maml import MAML
+    from maml_tf.tasks.base import TaskDistribution
+
+    Params = list[tf.Tensor]
 
 NAME = "ablations_miniimagenet"
 CELLS = [f"miniimagenet_5way_{shots}shot_maml{order}" for shots in (1, 5) for order in ("", "_first_order")]
 QUERIES = (1, 5, 15)
-STATISTICS_TASKS = 100  # training tasks whose forward passes give the running statistics
+STATISTICS_TASKS = 100  # training tasks that the running statistics are taken from
 
 
-def running_statistics(learner, params, episodes):
-    """What moving averages would have converged to: batch norm's statistics over all forward passes of training tasks.
+def running_statistics(
+    learner: "MAML", params: "Params", episodes: "TaskDistribution"
+) -> dict[str, tuple["tf.Tensor", "tf.Tensor"]]:
+    """The limit of moving averages: batch norm's statistics over the forward passes of training tasks.
 
-    The passes of a meta-iteration: the support set before each inner step, the query set after the last.
+    A meta-iteration passes the support set before each inner step, and the query set after the last one.
 
     Returns:
         {layer name: (mean, variance)}, averages over passes.
@@ -50,8 +64,8 @@ def running_statistics(learner, params, episodes):
     return averaged_statistics(of_tasks)
 
 
-def predict_with_support_statistics(model, params, support_x, query_x):
-    """The query set normalised with the statistics of the support set: no query image helps another."""
+def predict_with_support_statistics(model: Any, params: "Params", support_x: "tf.Tensor", query_x: "tf.Tensor"):
+    """Logits of the query set, normalised with the statistics of the support set. No query image affects another."""
     from maml_tf.meta.functional import functional_call
     from maml_tf.models.batch_norm import given_statistics, recorded_statistics
 
@@ -61,8 +75,8 @@ def predict_with_support_statistics(model, params, support_x, query_x):
         return functional_call(model, params, query_x)
 
 
-def predict_with_running_statistics(model, statistics, params, _, query_x):
-    """The query set normalised with fixed statistics, as Keras does outside of training."""
+def predict_with_running_statistics(model: Any, statistics: dict, params: "Params", _, query_x: "tf.Tensor"):
+    """Logits of the query set, normalised with fixed statistics, as Keras does outside of training."""
     from maml_tf.meta.functional import functional_call
     from maml_tf.models.batch_norm import given_statistics
 
@@ -70,8 +84,8 @@ def predict_with_running_statistics(model, statistics, params, _, query_x):
         return functional_call(model, params, query_x)
 
 
-def variants(experiment, params):
-    """{name: (query images per class, tasks, inner step as a multiple of the paper's, predict)}."""
+def variants(experiment: Any, params: "Params") -> dict[str, tuple[int, int, float, Callable | None]]:
+    """{name: (query images per class, tasks, factor of the paper's inner step, predict function or None)}."""
     model, learner = experiment.model, experiment.learner
     statistics = running_statistics(learner, params, experiment.distribution)
     from_support = functools.partial(predict_with_support_statistics, model)
@@ -87,8 +101,8 @@ def variants(experiment, params):
     }
 
 
-def scores_of(experiment, params):
-    """Tests the weights in every way; yields (variant's name, accuracies in percent [tasks, steps + 1])."""
+def scores_of(experiment: Any, params: "Params") -> Iterator[tuple[str, np.ndarray]]:
+    """Yields (name, accuracies in percent [tasks, steps + 1]) of every variant."""
     from maml_tf.evaluation.stepwise import Evaluation
     from maml_tf.meta.losses import accuracy
     from maml_tf.tasks import random
@@ -100,18 +114,18 @@ def scores_of(experiment, params):
             experiment.episodes("test", queries),
             accuracy,
             num_steps=spec.evaluation.steps,
-            eval_batch_size=spec.block(spec.evaluation.tasks),  # also of ten times as many tasks
+            eval_batch_size=spec.block(spec.evaluation.tasks),  # the same for ten times as many tasks
             predict=predict,
         )
         step_size = scale * spec.inner.step_size
         yield name, 100 * evaluation(params, seed=random.TEST_TASKS, num_tasks=tasks, step_size=step_size)
 
 
-def main():
-    parser = parse_arguments(__doc__.splitlines()[0])
+def main() -> None:
+    parser = study_parser(__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=pathlib.Path, default=CHECKPOINT, help="the authors' weights")
-    parser.add_argument("--weights", type=pathlib.Path, metavar="FILE.npz", help="weights of ours in place of them")
-    parser.add_argument("--cell", choices=CELLS, default=CELL, help=f"whose test it is; {CELL} by default")
+    parser.add_argument("--weights", type=pathlib.Path, metavar="FILE.npz", help="our own weights in place of them")
+    parser.add_argument("--cell", choices=CELLS, default=CELL, help=f"the cell of the weights; default: {CELL}")
     arguments = parser.parse_args()
 
     from maml_tf.experiments.run import build_experiment, summarise
@@ -120,9 +134,9 @@ def main():
     from maml_tf.training.checkpoint import as_params, read_weights
 
     configure_runtime()
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # warns of retracing: every variant is its own function
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing, but each variant is a function
     if arguments.cell != CELL and arguments.weights is None:
-        raise UsageError(f"--cell {arguments.cell}: the authors' weights are of {CELL}; name others by --weights")
+        raise UsageError(f"--cell {arguments.cell}: the authors' weights are of {CELL}; give others by --weights")
     spec = spec_of(arguments.cell, arguments)
     released = None if arguments.weights else read_released(arguments.checkpoint)
     experiment = build_experiment(spec, spec.seeds[0], arguments.data)
@@ -136,11 +150,10 @@ def main():
         curves[name] = summarise([scores])
         print_curves(NAME, {name: curves[name]})
     result, origin = NAME, {"from": "the authors' released checkpoint"}
-    if arguments.weights:  # a result of its own: NAME's is the README's table
+    if arguments.weights:  # the result NAME is of the authors' weights
         result = f"{NAME}_{arguments.weights.resolve().parent.name}_{arguments.weights.stem}"
         origin = {"from": arguments.weights.name, "sha256": file_sha256(arguments.weights)}
-    settings = {"weights": origin}
-    write_measurement(result, spec.profile, started, experiment.data, curves=curves, settings=settings)
+    write_study(result, arguments, started=started, data=experiment.data, curves=curves, settings={"weights": origin})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The authors' released weights under our evaluation: the proof that it is theirs. `make authors-checkpoint`.
+"""The authors' released weights under our evaluation, which shows that it is theirs. `make authors-checkpoint`.
 
 They are the weights of Table 1's mini-ImageNet 5-way 1-shot. Users of the authors' unmodified code get 46.4 +- 1.8 %
 after ten steps (PROTOCOL 6); the paper says 48.7.
@@ -8,9 +8,12 @@ import pathlib
 import sys
 import time
 
+import numpy as np
+
 from maml_tf.cli import exit_codes, print_curves
 from maml_tf.errors import DataMissingError, UsageError
-from reproduce.common import ROOT, parse_arguments, spec_of, write_measurement
+from reproduce.paths import ROOT
+from reproduce.studies.study import spec_of, study_parser, write_study
 
 NAME = "authors_checkpoint"
 CELL = "miniimagenet_5way_1shot_maml"
@@ -18,8 +21,16 @@ CHECKPOINT = ROOT / "data" / "downloads" / "authors_checkpoint" / "model59000"
 STEPS = (1, 10)
 
 
-def read_released(path):
-    """The released weights {name: array} from the checkpoint's prefix or an .npz; errors when they are not those."""
+def read_released(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """The released weights by name.
+
+    Args:
+        path: the prefix of the TensorFlow checkpoint, or an .npz.
+
+    Raises:
+        DataMissingError: there is no such checkpoint.
+        UsageError: its values are not the released ones.
+    """
     from maml_tf.models.authors_checkpoint import RELEASED_SHA256, read_authors_checkpoint, values_sha256
 
     if path.suffix != ".npz" and not path.with_name(f"{path.name}.index").exists():
@@ -30,15 +41,15 @@ def read_released(path):
     return weights
 
 
-def main():
-    parser = parse_arguments(__doc__.splitlines()[0])
+def main() -> int:
+    parser = study_parser(__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=pathlib.Path, default=CHECKPOINT, help="TensorFlow prefix, or an .npz")
     arguments = parser.parse_args()
     from maml_tf.experiments.run import build_experiment, summarise, target_value
     from maml_tf.experiments.spec import TargetSpec
     from maml_tf.runtime import configure_runtime
     from maml_tf.training.checkpoint import as_params
-    from reproduce.compare import compare_only
+    from reproduce.compare import compare_some
 
     configure_runtime()
     spec = spec_of(CELL, arguments)
@@ -49,8 +60,8 @@ def main():
     curves = {name: summarise(values) for name, values in scores.items()}
     print_curves("the authors' weights, accuracy in percent by gradient steps (0: on the support set),", curves)
     targets = {f"{NAME}_step{step}": target_value(curves, TargetSpec("1_shot", step), scores, NAME) for step in STEPS}
-    write_measurement(NAME, spec.profile, started, experiment.data, targets=targets, curves=curves)
-    return compare_only(list(targets))
+    write_study(NAME, arguments, started=started, data=experiment.data, targets=targets, curves=curves)
+    return compare_some(list(targets), arguments.runs)
 
 
 if __name__ == "__main__":

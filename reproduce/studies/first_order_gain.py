@@ -1,21 +1,25 @@
-"""How much of a meta-iteration the first-order approximation saves on mini-ImageNet: the paper's "roughly 33 %" (5.2).
+"""The share of a meta-iteration's time that the first-order approximation saves on mini-ImageNet.
 
-Both orders run in one process, turn by turn, and the medians are compared: `make first-order-gain`.
+The paper says "roughly 33 %" of the network computation (section 5.2). Both orders run in turns in one process, and the
+medians are compared. `make first-order-gain`.
 """
 
+import argparse
 import statistics
 import sys
 import time
+from collections.abc import Callable
 
 from maml_tf.cli import exit_codes
-from reproduce.common import parse_arguments, spec_of, write_measurement
+from maml_tf.experiments.spec import ExperimentSpec
+from reproduce.studies.study import spec_of, study_parser, write_study
 
 NAME = "first_order_gain"
-ROUNDS, ITERATIONS = 9, 2  # rounds of timing, meta-iterations in each
+ROUNDS, ITERATIONS = 9, 2  # of timing, and meta-iterations in each
 
 
-def timed_loop(spec, arguments):
-    """A function that runs meta-iterations of a spec and returns the seconds of one."""
+def timed_loop(spec: ExperimentSpec, arguments: argparse.Namespace) -> tuple[Callable[[], float], dict]:
+    """(function that runs meta-iterations of a spec and returns the seconds of one, origin of the data)."""
     import tensorflow as tf
 
     from maml_tf.experiments.run import build_experiment
@@ -39,14 +43,14 @@ def timed_loop(spec, arguments):
         loop(state, tf.constant(ITERATIONS))[1].numpy()
         return (time.monotonic() - started) / ITERATIONS
 
-    seconds()  # traced and compiled
+    seconds()  # traces and compiles
     return seconds, experiment.data
 
 
-def main():
-    arguments = parse_arguments(__doc__.splitlines()[0]).parse_args()
+def main() -> int:
+    arguments = study_parser(__doc__.splitlines()[0]).parse_args()
     from maml_tf.runtime import configure_runtime
-    from reproduce.compare import compare_only
+    from reproduce.compare import compare_some
 
     configure_runtime()
     started, settings = time.monotonic(), {}
@@ -62,8 +66,8 @@ def main():
             "saved": round(statistics.median(1 - f / s for s, f in times), 3),
         }
         print(f"{shots}-shot: {settings[f'{shots}_shot']}")
-    write_measurement(NAME, arguments.profile, started, data, settings=settings)
-    return compare_only(["first_order_speed"])
+    write_study(NAME, arguments, started=started, data=data, settings=settings)
+    return compare_some(["first_order_speed"], arguments.runs)
 
 
 if __name__ == "__main__":

@@ -1,40 +1,44 @@
-"""What rounding the factors of products costs: `make precision`.
+"""The cost of lower precision in matrix products and convolutions. `make precision`.
 
-Meta-gradients of the convolutional classifiers at trained weights, and the accuracy of these weights on the 600 test
-tasks: in float32, with factors of ten bits as GPUs take them by choice (emulated, see ten_bits.py) and in bfloat16.
+Compares the meta-gradients of the convolutional classifiers at trained weights, and the accuracy of these weights on
+the 600 test tasks: in float32, in TensorFloat-32 as GPUs offer it (emulated, see tf32_emulation.py) and in bfloat16.
 """
 
 import contextlib
 import dataclasses
+import pathlib
 import time
 
+import numpy as np
+
 from maml_tf.cli import exit_codes, print_curves
-from reproduce.common import ROOT, parse_arguments, write_measurement
+from maml_tf.experiments.spec import ExperimentSpec
+from reproduce.studies.study import study_parser, write_study
 
 NAME = "precision"
 WORKLOADS = ("omniglot_5way_1shot", "omniglot_20way_1shot", "miniimagenet_1shot")  # of the benchmark
 PRECISIONS = ("float32", "tensor_float_32", "bfloat16")
-SIDES = {"float32": "ours", "tensor_float_32": "ours", "bfloat16": "ours_bfloat16"}
+IMPLEMENTATIONS = {"float32": "ours", "tensor_float_32": "ours", "bfloat16": "ours_bfloat16"}
 
 
-def products_in(precision):
-    """A context in which models that are traced multiply so, if their dtype does not say it already."""
+def products_in(precision: str) -> contextlib.AbstractContextManager:
+    """A context in which traced models multiply in this precision. For bfloat16 the models do so by themselves."""
     from reproduce.studies.tf32_emulation import tf32_products
 
     return tf32_products() if precision == "tensor_float_32" else contextlib.nullcontext()
 
 
-def meta_gradient(side, problem_file):
-    """The meta-gradient of a benchmark's problem by one of its sides, a list of arrays."""
+def meta_gradient(implementation: str, problem_file: pathlib.Path) -> list[np.ndarray]:
+    """The meta-gradient of a benchmark's problem by one of its implementations."""
     from benchmarks.benchmark import read_problem
     from benchmarks.implementations.ours import prepare
 
-    prepared = prepare(side, *read_problem(problem_file))
+    prepared = prepare(implementation, *read_problem(problem_file))
     return prepared.values(prepared.run(1))
 
 
-def test_accuracies(spec, precision, data_folder):
-    """Accuracies in percent [tasks, steps + 1] of the trained weights that the benchmark has for a spec's network."""
+def test_accuracies(spec: ExperimentSpec, precision: str, data_folder: pathlib.Path) -> tuple[np.ndarray, dict]:
+    """(accuracies in percent [tasks, steps + 1] of the benchmark's trained weights for a spec, origin of the data)."""
     from benchmarks.problems import TRAINED
     from maml_tf.experiments.run import build_experiment
     from maml_tf.training.checkpoint import read_weights
@@ -45,8 +49,8 @@ def test_accuracies(spec, precision, data_folder):
     return experiment.test_scores(params), experiment.data
 
 
-def main():
-    arguments = parse_arguments(__doc__.splitlines()[0]).parse_args()
+def main() -> None:
+    arguments = study_parser(__doc__.splitlines()[0]).parse_args()
 
     from benchmarks.agreement import difference
     from benchmarks.problems import write_problem
@@ -58,20 +62,20 @@ def main():
     configure_runtime()
     started, curves, settings = time.monotonic(), {}, {}
     for name in WORKLOADS:
-        problem_file = ROOT / "runs" / "precision" / f"{name}.npz"
+        problem_file = arguments.runs / "precision" / f"{name}.npz"
         write_problem(BENCH[name], problem_file, arguments.data)
         exact = meta_gradient("ours_float64", problem_file)
         settings[name] = {}
         for precision in PRECISIONS:
             with products_in(precision):
-                off = difference(meta_gradient(SIDES[precision], problem_file), exact)
+                off = difference(meta_gradient(IMPLEMENTATIONS[precision], problem_file), exact)
                 scores, data = test_accuracies(spec_of(BENCH[name]), precision, arguments.data)
             settings[name][f"meta_gradient_off_{precision}"] = float(f"{off:.3g}")
             settings[name]["data"] = str(data["origin"])
             curves[f"{name}_{precision}"] = summarise([scores])
             print(f"{name}, {precision}: the meta-gradient is off by {off:.2g} of its norm")
             print_curves(NAME, {f"{name}_{precision}": curves[f"{name}_{precision}"]})
-    write_measurement(NAME, arguments.profile, started, {}, curves=curves, settings=settings)
+    write_study(NAME, arguments, started=started, curves=curves, settings=settings)
 
 
 if __name__ == "__main__":

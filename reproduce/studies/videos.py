@@ -1,16 +1,21 @@
-"""Videos of what adaptation does: MAML's policies before, after 1 and after 3 gradient steps, as small GIFs.
+"""Videos of MAML's policies before, after 1 and after 3 gradient steps, as small GIFs. `make videos`.
 
-Made from the committed weights: `python -m reproduce.studies.videos half_cheetah_direction`. MuJoCo needs a
-renderer: the environment variable MUJOCO_GL names it (egl, osmesa or glfw).
+They show your own weights where there are some, otherwise the published ones. The environment variable MUJOCO_GL names
+MuJoCo's renderer: egl, osmesa or glfw.
 """
 
 import argparse
 import math
 import multiprocessing
 import os
+import pathlib
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import numpy as np
 
 os.environ.setdefault("MUJOCO_GL", "egl")
 
@@ -20,9 +25,9 @@ from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import read_spec
 from maml_tf.rl.envs.mujoco_env import MujocoVectorEnv
 from maml_tf.rl.envs.registry import ENVIRONMENTS
-from reproduce.common import CHECKPOINTS, RESULTS, ROOT, SPECS
+from reproduce import paths
 
-# The environments that MuJoCo simulates, and so can draw.
+# The environments that MuJoCo simulates, so it can draw them.
 NAMES = [entry.name for entry in ENVIRONMENTS.values() if issubclass(entry.vector_class, MujocoVectorEnv)]
 STEPS = {0: "before adapting", 1: "1 gradient step", 3: "3 gradient steps"}
 WIDTH, HEIGHT = 200, 150
@@ -30,16 +35,23 @@ FRAMES_PER_SECOND = 20  # at most
 COLOURS = 48
 
 
-def policies(environment):
-    """(goals [2], {gradient steps: Actor of two tasks}): MAML's, adapted to the smallest and the largest test goal."""
-    path = CHECKPOINTS / f"{environment}_maml" / "seed_1.npz"
-    if not path.exists():
+def weights_of(environment: str) -> pathlib.Path | None:
+    """The file of MAML's weights (seed 1): yours, otherwise the published one; None where there is none."""
+    files = [store.checkpoints / f"{environment}_maml" / "seed_1.npz" for store in (paths.YOURS, paths.PUBLISHED)]
+    return next((file for file in files if file.exists()), None)
+
+
+def policies(environment: str) -> tuple[np.ndarray, dict[int, Any]]:
+    """(goals [2], {gradient steps: actor of two tasks}): MAML, adapted to the smallest and to the largest test goal."""
+    path = weights_of(environment)
+    if path is None:
         target = f"fig5-{environment}".replace("_", "-").replace("half-", "")
-        raise UsageError(f"{os.path.relpath(path, ROOT)} is missing: `make {target}` trains the policy")
+        missing = os.path.relpath(paths.YOURS.checkpoints / f"{environment}_maml" / "seed_1.npz", paths.ROOT)
+        raise UsageError(f"{missing} is missing: `make {target}` trains the policy")
     from maml_tf.experiments.run import build_experiment
     from maml_tf.training.checkpoint import read_weights
 
-    spec = read_spec(SPECS / f"{environment}_maml.yaml")
+    spec = read_spec(paths.SPECS / f"{environment}_maml.yaml")
     experiment = build_experiment(spec, 1, None)
     all_goals = experiment.test_goals
     goals = all_goals[[all_goals.argmin(), all_goals.argmax()]]
@@ -48,13 +60,12 @@ def policies(environment):
     return goals, {step: steps[step].actor for step in STEPS}
 
 
-def film(environment, goal, actor):
-    """One rollout: (frames as a list of uint8 [height, width, 3], milliseconds that a frame stands, return).
+def film(environment: str, goal: float, actor: Any) -> tuple[list[np.ndarray], int, float]:
+    """One rollout: (frames, uint8 [height, width, 3] each; milliseconds a frame; return).
 
-    For a process without TensorFlow: its compiler library and that of Mesa's software renderer crash together.
+    Call it in a process without TensorFlow: its compiler library and that of Mesa's software renderer crash together.
     """
     import gymnasium
-    import numpy as np
 
     env = gymnasium.make(ENVIRONMENTS[environment].gymnasium_id, render_mode="rgb_array", width=WIDTH, height=HEIGHT)
     rng = np.random.default_rng(1)
@@ -73,8 +84,10 @@ def film(environment, goal, actor):
     return frames, 1000 * steps_per_frame // steps_per_second, total
 
 
-def films_of_one_goal(environment, goal, actors, index):
-    """({caption: frames}, milliseconds of a frame) of the policies {gradient steps: Actor} adapted to a goal.
+def films_of_one_goal(
+    environment: str, goal: float, actors: Mapping[int, Any], index: int
+) -> tuple[dict[str, list[np.ndarray]], int]:
+    """({caption: frames}, milliseconds a frame) of policies {gradient steps: actor} adapted to a goal.
 
     The goal is that of their task `index`.
     """
@@ -92,13 +105,13 @@ def films_of_one_goal(environment, goal, actors, index):
     return films, milliseconds
 
 
-def write_gif(films, milliseconds, path):
-    """Films side by side, each under its caption; a film that ends early stands still.
+def write_gif(films: Mapping[str, list[np.ndarray]], milliseconds: int, path: pathlib.Path) -> None:
+    """Writes films next to each other, each under its caption. A film that ends early keeps its last frame.
 
     Args:
         films: {caption: frames}.
-        milliseconds: that a frame stands.
-        path: where the GIF shall stand.
+        milliseconds: how long each frame is shown.
+        path: of the GIF.
     """
     from PIL import Image, ImageDraw
 
@@ -116,25 +129,25 @@ def write_gif(films, milliseconds, path):
         )
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "environments",
         nargs="*",
         metavar="ENVIRONMENT",
-        help=f"{', '.join(NAMES)}; by default all whose weights are there",
+        help=f"{', '.join(NAMES)}; default: all whose weights exist",
     )
     arguments = parser.parse_args()
     for name in arguments.environments:
         if name not in NAMES:
-            parser.error(f"{name!r} is no environment to film; there are {', '.join(NAMES)}")
-    trained = [name for name in NAMES if (CHECKPOINTS / f"{name}_maml" / "seed_1.npz").exists()]
+            parser.error(f"{name!r} is not an environment to film; allowed are {', '.join(NAMES)}")
+    trained = [name for name in NAMES if weights_of(name) is not None]
     for name in arguments.environments or trained or NAMES:
         goals, actors = policies(name)
         for index, goal in enumerate(goals):
-            path = RESULTS / "videos" / f"{name}_goal_{round(goal, 1):g}.gif"
+            path = paths.YOURS.videos / f"{name}_goal_{round(goal, 1):g}.gif"
             write_gif(*films_of_one_goal(name, goal, actors, index), path)
-            print(f"filmed: {os.path.relpath(path, ROOT)}, {path.stat().st_size / 1e6:.1f} MB")
+            print(f"filmed: {os.path.relpath(path, paths.ROOT)}, {path.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -1,17 +1,11 @@
-"""What the reinforcement-learning scripts put together: the paper's curves beside ours, and the ids they answer."""
-
-import argparse
+"""The figures of reinforcement learning: the paper's curves next to ours."""
 
 import pytest
 
 from maml_tf.experiments.results import Curve
 from maml_tf.rl.envs.registry import ENVIRONMENTS
 from reproduce import fig5, policies
-from reproduce.common import HERE
 from reproduce.comparison import figures_rl
-from reproduce.comparison.targets import read_targets
-
-ARGUMENTS = argparse.Namespace(profile="paper", seeds=None, precision=None)
 
 
 class Measured:
@@ -37,16 +31,9 @@ def test_a_panel_holds_the_papers_curve_of_every_arm():
         assert counts == {"maml": 4, "pretrained": 4, "random": 4, "oracle": 1}
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_answered_ids_are_all_that_the_paper_gives(environment):
-    entries = read_targets(HERE / "targets.yaml").entries
-    in_tables_4_and_5 = environment in ("point_navigation", "half_cheetah_direction")
-    arms = (*policies.ARMS, "context_vector") if in_tables_4_and_5 else policies.ARMS
-    ids = policies.answered(environment, ARGUMENTS, arms)
-    derived = tuple(id_ for id_ in ids if id_.endswith("_gap_closed"))
-    for entry in entries:
-        if entry.experiment == ENVIRONMENTS[environment].targets_id and entry.duplicate_of is None:
-            assert entry.id in ids or entry.id.startswith(derived), entry.id
+@pytest.mark.parametrize("environment", fig5.PANELS)
+def test_every_panel_is_an_environment_of_the_paper(environment):
+    assert ENVIRONMENTS[environment].targets_id is not None
 
 
 def test_the_figures_draw_bands_paper_and_flat_oracle():

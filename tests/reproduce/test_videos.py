@@ -1,8 +1,8 @@
 """The films of adapted policies: in real time, side by side; what is missing is named. Nothing is rendered."""
 
+import dataclasses
 import importlib
 import os
-import pathlib
 import sys
 import types
 
@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from maml_tf.errors import UsageError
-
-REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
+from reproduce import paths
 
 
 @pytest.fixture
@@ -72,6 +71,18 @@ def test_films_stand_side_by_side_and_one_that_ends_early_stands_still(videos, t
 
 
 def test_missing_weights_are_named_with_the_target_that_trains_them(videos, monkeypatch, tmp_path):
-    monkeypatch.setattr(videos, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(paths, "YOURS", paths.own_store(tmp_path))
+    monkeypatch.setattr(paths, "PUBLISHED", dataclasses.replace(paths.PUBLISHED, checkpoints=tmp_path))
     with pytest.raises(UsageError, match=r"half_cheetah_velocity_maml/seed_1\.npz is missing: `make fig5-cheetah-vel"):
         videos.policies("half_cheetah_velocity")
+
+
+def test_your_weights_come_before_the_published_ones(videos, monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "YOURS", paths.own_store(tmp_path))
+    name = "half_cheetah_velocity"
+    published = paths.PUBLISHED.checkpoints / f"{name}_maml" / "seed_1.npz"
+    assert videos.weights_of(name) == published
+    own = paths.YOURS.checkpoints / f"{name}_maml" / "seed_1.npz"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"")
+    assert videos.weights_of(name) == own

@@ -1,5 +1,6 @@
 """A result file that does not agree with itself, its spec or its weights is refused."""
 
+import dataclasses
 import json
 import shutil
 
@@ -18,7 +19,7 @@ def store(tmp_path):
     """A copy of a published result, and changed(edit) which edits its JSON."""
     for name in (SPEC, "authors_checkpoint"):
         shutil.copy(paths.PUBLISHED.results / f"{name}.json", tmp_path)
-    return paths.Store(tmp_path, tmp_path, tmp_path, tmp_path)
+    return dataclasses.replace(paths.PUBLISHED, results=tmp_path)
 
 
 def read_changed(store, edit, name=SPEC):
