@@ -1,13 +1,10 @@
 """The command `python data/prepare.py`: its arguments, its messages and its exit codes."""
 
-import pathlib
 import runpy
-import subprocess
 import sys
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from helpers import ROOT, run_python
 
 
 @pytest.fixture
@@ -76,5 +73,5 @@ def test_a_file_in_place_of_a_folder_is_named(prepare, tmp_path):
 
 
 def test_the_command_runs_by_itself():
-    done = subprocess.run([sys.executable, "data/prepare.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    done = run_python("data/prepare.py", "--help")
     assert (done.returncode, "--mirror FOLDER" in done.stdout) == (0, True), done.stderr

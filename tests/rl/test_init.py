@@ -2,14 +2,12 @@
 
 import ast
 import pathlib
-import subprocess
-import sys
 
 import pytest
+from helpers import run_python
 
 from maml_tf import rl
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMES = sorted(rl._MODULES)
 
 
@@ -35,11 +33,13 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_train_is_the_function_whatever_was_imported_before():
     code = "import maml_tf.rl.training, maml_tf.experiments.rl, maml_tf.rl; print(maml_tf.rl.train.__module__)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "maml_tf.rl.training"
 
 
 def test_importing_the_package_loads_neither_tensorflow_nor_gymnasium():
     code = "import sys, maml_tf.rl; print(sorted({'tensorflow', 'gymnasium', 'mujoco', 'keras'} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"

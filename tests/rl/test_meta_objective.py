@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import finite_differences
 from reference.policy_problem import ALPHA, CASES, Problem, matrix_of
 
 from maml_tf.rl.advantages import advantages
@@ -15,12 +16,9 @@ def problem(request):
     return Problem(*request.param)
 
 
-def differences(function, theta, step=1e-6):
-    columns = []
-    for index in range(len(theta)):
-        moved = [theta + sign * step * (np.arange(len(theta)) == index) for sign in (1, -1)]
-        columns.append((function(moved[0]) - function(moved[1])) / (2 * step))
-    return np.stack(columns)
+def differences(function, theta):
+    """The derivative [P, ...] of a function of the vector theta [P]."""
+    return finite_differences(lambda params: function(params[0]), [theta])[0]
 
 
 def test_before_the_update_ratios_are_one_and_the_divergence_is_zero(problem):

@@ -1,6 +1,7 @@
 """targets.yaml is read strictly: a mistake is an error that names the place."""
 
 import pytest
+from helpers import changed_copy
 
 from maml_tf.errors import UsageError
 from reproduce.comparison.targets import read_targets
@@ -33,8 +34,6 @@ NONCONV = "omniglot_5way_1shot_nonconv_maml"
     ],
 )
 def test_a_wrong_targets_file_is_an_error_that_names_the_place(tmp_path, old, new, message):
-    text = TARGETS.read_text()
-    assert old in text
-    (tmp_path / "targets.yaml").write_text(text.replace(old, new, 1))
+    copy = changed_copy(TARGETS, tmp_path, old, new)
     with pytest.raises(UsageError, match=message):
-        read_targets(tmp_path / "targets.yaml")
+        read_targets(copy)

@@ -1,19 +1,14 @@
 """The table of environments: complete, cheap to read, open to an environment of one's own."""
 
-import pathlib
-import subprocess
-import sys
-
 import gymnasium
 import numpy as np
 import pytest
+from helpers import run_python
 
 from maml_tf.errors import UsageError
 from maml_tf.rl.envs import registry
 from maml_tf.rl.envs.goals import UniformGoals
 from maml_tf.rl.envs.vector_env import Outcome, TaskVectorEnv
-
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -55,7 +50,8 @@ def test_the_names_are_read_without_mujoco_and_tensorflow():
         "import sys; from maml_tf.rl.envs.registry import ENVIRONMENTS; assert 'ant_velocity' in ENVIRONMENTS; "
         "print(sorted({'mujoco', 'tensorflow', 'keras'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 
 
