@@ -32,7 +32,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 REQUIREMENTS := requirements.txt requirements-report.txt requirements-dev.txt requirements-docs.txt
 
-# A value as one word of the shell, whatever it contains.
+# A value as one word of the shell, even with blanks and quotes.
 quote = '$(subst ','\'',$(1))'
 quote_words = $(foreach word,$(1),$(call quote,$(word)))
 # Whether a switch is on: RESTART=0 and TENSORBOARD=no are off.

@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def publish(names: Sequence[str], yours: paths.Store, published: paths.Store, gate: pathlib.Path) -> Iterator[str]:
-    """Copies results into the published record and writes the comparison anew; yields what it did.
+    """Copies results into the published record and rewrites the comparison; yields what it did.
 
     Everything is checked before the first file is copied.
 

@@ -1,29 +1,36 @@
 """The paper's figures, drawn from measured curves and predictions."""
 
 import math
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
+import matplotlib.figure
 import matplotlib.pyplot as plt
 
 from maml_tf._io import atomic_write
+from maml_tf.experiments.results import Curve
 
-# One colour a method, in every figure.
+# Each method has the same colour in every figure.
 COLOURS = {"maml": "#1b7837", "pretrained": "#2166ac", "oracle": "#7f7f7f"}
 LABELS = {"maml": "MAML", "pretrained": "pretrained", "oracle": "oracle"}
 DIVERGED = 100.0
 STYLES = {0: ":", 1: "--", 10: "-"}
 
 
-def save(figure, path):
-    """Writes a figure as PNG, whole or not at all, and closes it."""
+def save(figure: matplotlib.figure.Figure, path: pathlib.Path) -> None:
+    """Writes a figure as PNG and closes it. The file is complete or not there."""
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png", dpi=130, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
 
 
-def learning_curves(panels, paper_points=()):
+def learning_curves(
+    panels: Mapping[int, Mapping[str, Curve]], paper_points: Sequence[tuple[int, str, int, float]] = ()
+) -> matplotlib.figure.Figure:
     """Figures 3 and 6: error after each gradient step, a panel for each K.
 
     Args:
@@ -40,7 +47,7 @@ def learning_curves(panels, paper_points=()):
             for values in curve.per_seed:
                 axis.plot(curve.grad_steps, values, color=colour, linewidth=0.7, alpha=0.5)
             axis.plot(curve.grad_steps, curve.mean, color=colour, linewidth=2, label=LABELS[method])
-            # Beyond a divergence there is no band to draw.
+            # There is no band where the error diverges.
             known = [p for p in zip(curve.grad_steps, curve.mean, curve.ci95, strict=True) if p[1] + p[2] < DIVERGED]
             steps, low, high = zip(*((step, mean - ci95, mean + ci95) for step, mean, ci95 in known), strict=True)
             axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -68,7 +75,7 @@ def _by_method(points, K):
     return grouped
 
 
-def adaptation(rows):
+def adaptation(rows: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Figure:
     """Figures 2 and 7: functions before and after adaptation, MAML left, pretrained right.
 
     Args:

@@ -1,22 +1,28 @@
 """The reinforcement-learning figures: returns while policies adapt (Figures 4 and 5), and their paths (Figure 4)."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.axes
+import matplotlib.figure
 import matplotlib.pyplot as plt
 import numpy as np
 
+from maml_tf.experiments.results import Curve
 from reproduce.comparison.figures import COLOURS, LABELS
 
 COLOURS = {**COLOURS, "random": "#b35806", "context_vector": "#762a83"}
 LABELS = {**LABELS, "random": "random", "context_vector": "context vector"}
-# Results hold 95 % half widths; the paper's bands, and so those drawn here, are 68 % ones (PROTOCOL 3.6).
+# Results hold 95 % half widths. The bands in the paper, and so the ones drawn here, are 68 % intervals (PROTOCOL 3.6).
 FROM_95_TO_68 = 0.9945 / 1.96
 PATH_STYLES = {0: ("--", "before adapting"), 1: ("-.", "after 1 gradient step"), 3: ("-", "after 3 gradient steps")}
 
 
-def returns(panels):
+def returns(panels: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Figure:
     """Figure 5: mean return after each gradient step, a panel for each family of environments.
 
     Args:
-        panels: a list of keyword arguments for `draw_returns`, with a "title" each.
+        panels: keyword arguments for `draw_returns`, each with a "title".
 
     Returns:
         A matplotlib figure.
@@ -30,7 +36,9 @@ def returns(panels):
     return figure
 
 
-def navigation(panel, paths, goal):
+def navigation(
+    panel: Mapping[str, Any], paths: Mapping[str, Mapping[int, np.ndarray]], goal: np.ndarray
+) -> matplotlib.figure.Figure:
     """Figure 4: returns on 2D navigation, and the path of one trajectory before and after adaptation.
 
     Args:
@@ -65,14 +73,20 @@ def navigation(panel, paths, goal):
     return figure
 
 
-def draw_returns(axis, title, curves, paper, extra=None):
-    """Returns after each gradient step: ours as lines with 68 % bands over the goals, the paper's dashed with crosses.
+def draw_returns(
+    axis: matplotlib.axes.Axes,
+    title: str,
+    curves: Mapping[str, Curve],
+    paper: Mapping[str, Mapping[int, float]],
+    extra: Mapping[str, tuple[str, Curve]] | None = None,
+) -> None:
+    """Draws returns after each gradient step: ours with 68 % bands over the goals, the paper's dashed with crosses.
 
     Args:
         axis: matplotlib axes.
         title: of the panel.
         curves: {method: Curve}; a curve of one point (the oracle's) is drawn as a flat line.
-        paper: {method: {gradient steps: value}}, likewise.
+        paper: {method: {gradient steps: value}}; one value is drawn as a flat line.
         extra: {label: (method, Curve)}, drawn dotted.
     """
     last = max(max(curve.grad_steps) for curve in curves.values())
@@ -97,7 +111,7 @@ def draw_returns(axis, title, curves, paper, extra=None):
 
 
 def _flat(steps, last):
-    """The steps, or from 0 to the last where there is one value only."""
+    """The steps; if there is only one, a line from 0 to the last step."""
     return list(steps) if len(steps) > 1 else [0, last]
 
 

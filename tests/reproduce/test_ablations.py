@@ -1,4 +1,4 @@
-"""The ways to test mini-ImageNet weights: right whether tasks run one by one or together, and each another."""
+"""The ways to test mini-ImageNet weights: each is right, and agrees whether tasks run one by one or vectorized."""
 
 import dataclasses
 import pathlib
@@ -64,14 +64,14 @@ def test_the_protocol_has_as_many_queries_as_shots(K, others, built):
     assert variants["mean_inner_loss"][2] == 1 / 5
 
 
-def test_weights_are_tested_in_every_way_one_task_by_one_and_together(built):
+def test_weights_are_tested_in_every_way_one_by_one_and_vectorized(built):
     experiment, params = built(ablations.CELL)
     one_by_one = dict(ablations.scores_of(experiment, params))
     for name, scores in one_by_one.items():
         assert scores.shape == (20 if name == "tasks_6000" else 2, 3), name
         images = 5 * (int(name.removeprefix("queries_")) if name.startswith("queries_") else 1)
         right = scores[:, 1:] * images / 100
-        np.testing.assert_allclose(right, np.round(right), atol=1e-4)  # a share of so many images
+        np.testing.assert_allclose(right, np.round(right), atol=1e-4)  # a share of these images
     np.testing.assert_array_equal(one_by_one["tasks_6000"][:2], one_by_one["protocol"])
 
     experiment.learner = vectorized_copy(experiment.learner)

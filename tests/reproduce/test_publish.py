@@ -53,7 +53,7 @@ def files(store):
     return {path: path.read_bytes() for path in store.results.parent.rglob("*") if path.is_file()}
 
 
-def test_result_and_weights_go_together_and_the_comparison_is_written_anew(stores):
+def test_result_and_weights_go_together_and_the_comparison_is_rewritten(stores):
     yours, published, gate = stores
     told = list(publish([SPEC], *stores))
     assert f"published: {SPEC} (paper)" in told

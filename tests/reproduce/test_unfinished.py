@@ -1,4 +1,4 @@
-"""The states of trainings under way that are committed: of the specs as they are now, and not at their end."""
+"""The committed states of unfinished trainings: each is of its spec as it is now, and not at its end."""
 
 import pathlib
 
@@ -12,7 +12,7 @@ STATES = sorted((REPRODUCE / "unfinished").glob("*/*/*/state.npz"))
 
 
 @pytest.mark.parametrize("path", STATES, ids=lambda path: path.parts[-4])
-def test_a_committed_state_can_be_gone_on_with(path):
+def test_a_committed_state_can_be_resumed(path):
     name, folder, seed_folder = path.parts[-4:-1]
     spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", folder.split("-")[0])
     seed = int(seed_folder.removeprefix("seed_"))
@@ -22,4 +22,4 @@ def test_a_committed_state_can_be_gone_on_with(path):
     saved = run_dir.read()
     assert 0 < saved.iteration < spec.iterations
     assert saved.trained_at
-    assert not (REPRODUCE / "results" / f"{name}.json").exists(), "finished: the state has served its turn"
+    assert not (REPRODUCE / "results" / f"{name}.json").exists(), "finished: the state is not needed any more"
