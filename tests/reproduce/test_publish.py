@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from made_results import TARGETS
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.results import NOT_CODE, read_result, write_result
@@ -61,7 +62,7 @@ def test_result_and_weights_go_together_and_the_comparison_is_rewritten(stores):
     copied = {path.name: path.read_bytes() for path in (published.checkpoints / SPEC).iterdir()}
     assert copied == {f"seed_{seed}.npz": f"weights {seed}".encode() for seed in (1, 2, 3)}
     comparison = json.loads((published.comparison / "comparison.json").read_text())
-    assert len(comparison["targets"]) == 166
+    assert len(comparison["targets"]) == len(TARGETS.entries)
     assert all(entry["yours"] is None for entry in comparison["targets"])
     assert (published.comparison / "comparison.md").exists()
     expected = read_expected(gate)
@@ -141,17 +142,21 @@ def test_a_result_that_is_not_sound_changes_nothing(stores, spoil, message):
     assert files(published) == before
 
 
-def test_a_shorter_partial_run_does_not_replace_a_longer_one(stores):
+@pytest.mark.parametrize(
+    ("known", "new"),
+    [(("paper", 70000), ("half", 35000)), (("half", 35000), ("cpu", 40000)), (("cpu", 200), ("cpu", 100))],
+)
+def test_a_result_that_says_less_does_not_replace_one_that_says_more(stores, known, new):
     yours, published, _ = stores
-    (yours.results / f"{SPEC}.json").unlink()
-    whole = read_result(paths.PUBLISHED.results / f"{SPEC}.json")
-    for store, done in ((published, 200), (yours, 100)):
-        partial = dataclasses.replace(
-            whole, profile="partial", iterations_done=done, weights={}, git_commit=COMMIT, targets={}
-        )
-        write_result(partial, store.results)
-    with pytest.raises(UsageError, match=r"100 iterations; .*partial/sinusoid_oracle.json has 200"):
+    for store, (profile, done) in ((published, known), (yours, new)):
+        (store.results / f"{SPEC}.json").unlink()
+        whole = read_result(paths.PUBLISHED.results / f"{SPEC}.json")
+        changes = {"profile": profile, "iterations_done": done, "git_commit": COMMIT, "weights": {}}
+        write_result(dataclasses.replace(whole, **changes), store.results)
+    before = files(published)
+    with pytest.raises(UsageError, match=rf"'{new[0]}' after {new[1]} iterations does not replace .*'{known[0]}'"):
         list(publish([SPEC], *stores))
+    assert files(published) == before
 
 
 def test_what_publish_writes_does_not_make_the_code_another_one():

@@ -20,7 +20,7 @@ CLAIMS = {claim.id for claim in TARGETS.claims}
 
 
 def test_every_table_and_figure_of_the_paper_has_a_script():
-    assert set(ALL) == {f"table{n}" for n in range(1, 6)} | {f"fig{n}" for n in range(2, 8)}
+    assert set(ALL) >= {f"table{n}" for n in range(1, 6)} | {f"fig{n}" for n in range(2, 8)}
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -36,7 +36,7 @@ def test_a_wrong_file_is_an_error_that_names_the_place(tmp_path, text, message):
 
 def test_every_peer_belongs_to_a_target_of_the_papers_own():
     peers = read_peers(PEERS, TARGETS)
-    assert len(peers) == 31
+    assert len(peers) >= 31
     for peer in peers:
         assert BY_ID[peer.target].reproduce, peer
 

@@ -48,8 +48,8 @@ def test_the_papers_own_numbers_pass_everywhere():
     own = {t.id: t.paper_mean for t in BY_ID.values() if t.paper_mean is not None and t.id not in derived}
     judged = compare(result(own, spec="paper"))
     assert all(r.verdict == v.PASS for r in judged.rows if r.target.gated)
-    assert sum(r.target.gated for r in judged.rows) == 121
-    assert len(judged.rows) == 166
+    assert sum(r.target.gated for r in judged.rows) >= 121  # none is lost; others may be added
+    assert len(judged.rows) >= 166
     assert {r.verdict for r in judged.claims} <= {v.PASS, v.NOT_RUN}
     assert gate(judged) == (0, [])
 
