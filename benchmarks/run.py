@@ -1,6 +1,6 @@
 """The benchmark: `make bench`, and with the peers `make bench-peers`.
 
-Every implementation is a process of its own. It lives while its workload is measured and works only in its turn, so
+Every implementation is a separate process. It lives while its workload is measured and works only in its turn, so
 that other work on the machine affects all implementations alike. The ratios are the result. First on one core, then on
 two.
 """

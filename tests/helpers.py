@@ -76,6 +76,6 @@ def changed_copy(path: pathlib.Path, folder: pathlib.Path, old: str, new: str, n
 
 
 def run_python(*arguments: object, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Runs this interpreter in a process of its own and captures its output."""
+    """Runs this interpreter in a new process and captures its output."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
