@@ -5,13 +5,15 @@ import os
 import pathlib
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from typing import IO
 
 # What NumPy raises on an .npz that is missing, cut short, empty or something else, or lacks an array.
 UNREADABLE_NPZ = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 @contextlib.contextmanager
-def atomic_write(path, mode="w"):
+def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
     """Opens a file beside `path` for writing and moves it to `path` only when the block ends without an error.
 
     Args:

@@ -8,7 +8,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def configure_runtime(cores=None):
+def configure_runtime(cores: int | None = None) -> None:
     """One thread inside an operation, one operation a core: tasks in parallel. Call before TensorFlow does anything.
 
     On a GPU float32 products are asked for in full, too, until a spec says otherwise (`model.precision`): by default

@@ -4,6 +4,10 @@ Both rows are cited in the paper from Ravi and Larochelle (2017), who leave much
 spec (PROTOCOL 2.6).
 """
 
+from collections.abc import Callable, Iterable, Sequence
+
+import keras
+import numpy as np
 import tensorflow as tf
 
 from maml_tf.baselines.joint_training import JointTraining
@@ -22,16 +26,16 @@ class LabelledImages(TaskDistribution):
         images: uint8 [C, M, height, width, channels]; an array or a tensor.
     """
 
-    def __init__(self, images):
+    def __init__(self, images: np.ndarray | tf.Tensor):
         self.examples = tf.convert_to_tensor(images)
         self.classes, self.images_per_class, *self.image_shape = images.shape
         self.images = tf.reshape(self.examples, [-1, *self.image_shape])
 
-    def over(self, examples):
+    def over(self, examples: tf.Tensor) -> "LabelledImages":
         """See TaskDistribution.over."""
         return LabelledImages(examples)
 
-    def sample(self, seed, num_tasks):
+    def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
         """`num_tasks` images, with replacement, as the support set of one task; the query set is empty."""
         class_seed, image_seed = split(seed, 2)
         labels = tf.cast(uniform(class_seed, [num_tasks], 0.0, self.classes), tf.int32)
@@ -49,12 +53,14 @@ class SupervisedTraining(JointTraining):
         loss: (labels [n], logits [n, C]) -> [].
     """
 
-    def meta_gradient(self, params, batch):
+    def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The loss on the batch's one support set, without its task axis, and its gradient."""
         return super().meta_gradient(params, TaskBatch(*(tensor[0] for tensor in batch)))
 
 
-def population_statistics(model, params, batches):
+def population_statistics(
+    model: keras.Model, params: Sequence[tf.Tensor], batches: Iterable[tf.Tensor]
+) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
     """Batch norm's mean and variance over batches of training images, as moving averages would settle at.
 
     Returns:
@@ -70,7 +76,13 @@ def population_statistics(model, params, batches):
     return averaged_statistics([of_one_batch(params, images) for images in batches])
 
 
-def nearest_neighbour_accuracies(features, support_x, support_y, query_x, query_y):
+def nearest_neighbour_accuracies(
+    features: Callable[[tf.Tensor], tf.Tensor],
+    support_x: tf.Tensor,
+    support_y: tf.Tensor,
+    query_x: tf.Tensor,
+    query_y: tf.Tensor,
+) -> tf.Tensor:
     """Labels every query image as its nearest support image, by cosine similarity and by Euclidean distance.
 
     Args:
@@ -88,7 +100,16 @@ def nearest_neighbour_accuracies(features, support_x, support_y, query_x, query_
     return tf.reduce_mean(tf.cast(right, tf.float32), axis=-1)
 
 
-def fine_tuning_accuracies(model, statistics, loss, params, task, step_size, decay, num_steps):
+def fine_tuning_accuracies(
+    model: keras.Model,
+    statistics: dict[str, tuple[tf.Tensor, tf.Tensor]],
+    loss: Callable[..., tf.Tensor],
+    params: Sequence[tf.Tensor],
+    task: Sequence[tf.Tensor],
+    step_size: float | tf.Tensor,
+    decay: float | tf.Tensor,
+    num_steps: int,
+) -> tf.Tensor:
     """Fine-tunes all weights on the support set by gradient descent, with a fresh output layer of zeros.
 
     Batch norm keeps the statistics of pretraining throughout, so no query image helps another.

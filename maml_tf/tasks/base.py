@@ -1,6 +1,7 @@
 """What is learned from: batches of tasks and the distributions they come from."""
 
 import abc
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -24,11 +25,11 @@ class TaskBatch(NamedTuple):
     query_y: tf.Tensor
 
     @property
-    def num_tasks(self):
+    def num_tasks(self) -> int:
         """T."""
         return self.support_x.shape[0]
 
-    def tasks(self, start, stop):
+    def tasks(self, start: int, stop: int) -> "TaskBatch":
         """The tasks start..stop-1 as a TaskBatch."""
         return TaskBatch(*(tensor[start:stop] for tensor in self))
 
@@ -43,7 +44,7 @@ class TaskDistribution(abc.ABC):
     examples = None
 
     @abc.abstractmethod
-    def sample(self, seed, num_tasks):
+    def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
         """Draws tasks: a pure function of its arguments, made of TensorFlow operations only.
 
         It can therefore run inside a compiled training loop, and the same seed gives the same tasks anywhere.
@@ -56,6 +57,6 @@ class TaskDistribution(abc.ABC):
             A TaskBatch of T tasks.
         """
 
-    def over(self, examples):
+    def over(self, examples: tf.Tensor) -> "TaskDistribution":
         """The same distribution with `examples` in place of its own: an array, or an argument of a traced function."""
         raise NotImplementedError(f"the tasks of {type(self).__name__} are cut from no examples")

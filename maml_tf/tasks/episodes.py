@@ -1,5 +1,8 @@
 """N-way K-shot classification tasks from a set of labelled images (paper section 5.2; PROTOCOL 2.2)."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
@@ -23,7 +26,7 @@ class Episodes(TaskDistribution):
         ValueError: there are fewer than N classes or than K + Q images a class.
     """
 
-    def __init__(self, images, ways, shots, queries, rotations=False):
+    def __init__(self, images: np.ndarray | tf.Tensor, ways: int, shots: int, queries: int, rotations: bool = False):
         self.classes, self.images_per_class, *self.image_shape = images.shape
         if ways > self.classes or shots + queries > self.images_per_class:
             raise ValueError(
@@ -39,15 +42,15 @@ class Episodes(TaskDistribution):
         self.rotations = rotations
 
     @property
-    def examples(self):
+    def examples(self) -> tf.Tensor:
         """uint8 [C, M, height, width, channels]: see TaskDistribution."""
         return tf.reshape(self.images, [self.classes, self.images_per_class, *self.image_shape])
 
-    def over(self, examples):
+    def over(self, examples: tf.Tensor) -> "Episodes":
         """See TaskDistribution.over."""
         return Episodes(examples, self.ways, self.shots, self.queries, self.rotations)
 
-    def sample(self, seed, num_tasks):
+    def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
         """See TaskDistribution.sample: images float32 in 0..1, [T, N*K or N*Q, height, width, channels] by class."""
         class_seed, image_seed, rotation_seed = split(seed, 3)
         T, N, K, Q = num_tasks, self.ways, self.shots, self.queries

@@ -3,7 +3,9 @@
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -25,13 +27,19 @@ class ImageSet:
     class_names: tuple[str, ...]
     source: dict
 
-    def select(self, classes):
+    def select(self, classes: slice | Sequence[int] | np.ndarray) -> "ImageSet":
         """The ImageSet of the classes with these indices, in this order; memory-mapped still when given a slice."""
         names = np.array(self.class_names)[classes]
         return ImageSet(self.images[classes], tuple(names.tolist()), self.source)
 
 
-def write_image_set(folder, name, images, class_names, origin):
+def write_image_set(
+    folder: str | os.PathLike,
+    name: str,
+    images: np.ndarray | Iterable[np.ndarray],
+    class_names: Sequence[str],
+    origin: str,
+) -> ImageSet:
     """Writes `<name>.npy` and then its manifest `<name>.json`: without the manifest the array does not count.
 
     What stood there before stays until the new array is complete.
@@ -83,7 +91,7 @@ def _write_classes(file, classes, num_classes):
     return shape
 
 
-def read_image_set(folder, name, verify=False):
+def read_image_set(folder: str | os.PathLike, name: str, verify: bool = False) -> ImageSet:
     """Opens a prepared set.
 
     Args:
@@ -118,7 +126,7 @@ def read_image_set(folder, name, verify=False):
     return ImageSet(images, names, source)
 
 
-def file_sha256(*paths):
+def file_sha256(*paths: str | os.PathLike) -> str:
     """The SHA-256 of the contents of one file, or of several one after the other, in hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:

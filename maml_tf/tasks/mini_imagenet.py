@@ -1,7 +1,9 @@
 """mini-ImageNet: 100 classes of 600 images in the split of Ravi and Larochelle (PROTOCOL 2.6)."""
 
+import os
+
 from maml_tf.errors import DataMissingError
-from maml_tf.tasks.image_set import read_image_set
+from maml_tf.tasks.image_set import ImageSet, read_image_set
 
 # The paper's text says 12 validation and 24 test classes; the split files that its code reads have 16 and 20.
 CLASSES = {"train": 64, "validation": 16, "test": 20}
@@ -10,7 +12,7 @@ IMAGES_PER_CLASS = 600
 SIDE = 84
 
 
-def load_mini_imagenet(folder, verify=False):
+def load_mini_imagenet(folder: str | os.PathLike, verify: bool = False) -> dict[str, ImageSet]:
     """The three splits, each with its classes sorted by WordNet id.
 
     Args:

@@ -1,9 +1,11 @@
 """Omniglot: 1623 handwritten characters, 20 drawings each (PROTOCOL 2.2)."""
 
+import os
+
 import numpy as np
 
 from maml_tf.errors import DataMissingError
-from maml_tf.tasks.image_set import read_image_set
+from maml_tf.tasks.image_set import ImageSet, read_image_set
 
 NAME = "omniglot"
 CHARACTERS = 1623
@@ -12,7 +14,7 @@ SIDE = 28
 SPLIT = {"train": 1100, "validation": 100, "test": 423}
 
 
-def load_omniglot(folder):
+def load_omniglot(folder: str | os.PathLike) -> ImageSet:
     """All characters, sorted by name: an ImageSet with images [1623, 20, 28, 28, 1], ink 255 and paper 0.
 
     Raises:
@@ -27,7 +29,7 @@ def load_omniglot(folder):
     return image_set
 
 
-def split_omniglot(image_set, seed):
+def split_omniglot(image_set: ImageSet, seed: int) -> dict[str, ImageSet]:
     """Shuffles the sorted characters, alphabets mixed, and deals them out.
 
     The paper's "1200 characters for training" are 1100 for training and 100 for validation; 423 are left for the test.

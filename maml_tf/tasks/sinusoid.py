@@ -1,6 +1,7 @@
 """Sinusoid regression (paper section 5.1; PROTOCOL 2.1)."""
 
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -23,14 +24,14 @@ class SinusoidTasks(TaskDistribution):
             can the half without points be inferred?).
     """
 
-    def __init__(self, shots, queries, reveal_task=False, halves=False):
+    def __init__(self, shots: int, queries: int, reveal_task: bool = False, halves: bool = False):
         self.shots = shots
         self.queries = queries
         self.reveal_task = reveal_task
         self.support_range = (0.0, INPUT[1]) if halves else INPUT
         self.query_range = (INPUT[0], 0.0) if halves else INPUT
 
-    def sample(self, seed, num_tasks):
+    def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
         """See TaskDistribution.sample: inputs [T, K or Q, 1] (oracle: 3), values [T, K or Q, 1]."""
         amplitude, phase = self.draw_functions(seed, num_tasks)
         support_seed, query_seed = split(seed, 4)[2:]
@@ -43,12 +44,12 @@ class SinusoidTasks(TaskDistribution):
         query_x, query_y = points(query_seed, self.queries, self.query_range)
         return TaskBatch(support_x, support_y, query_x, query_y)
 
-    def draw_functions(self, seed, num_tasks):
+    def draw_functions(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Amplitude and phase, [T, 1, 1] each, of the functions that `sample` draws from the same seed."""
         amplitude_seed, phase_seed = split(seed, 4)[:2]
         return uniform(amplitude_seed, [num_tasks, 1, 1], *AMPLITUDE), uniform(phase_seed, [num_tasks, 1, 1], *PHASE)
 
-    def inputs(self, x, amplitude, phase):
+    def inputs(self, x: tf.Tensor, amplitude: tf.Tensor, phase: tf.Tensor) -> tf.Tensor:
         """What the network sees of x [T, n, 1]: x itself, or (x, A, phi) [T, n, 3] for the oracle."""
         if not self.reveal_task:
             return x
