@@ -22,6 +22,7 @@ import sys
 import time
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,12 @@ RESERVE = 2.0  # seconds kept back from --seconds for saving and for a call that
 class PackageError(RuntimeError):
     """The package, or what was trained from it, is incomplete, damaged or another one; carries the exit code."""
 
-    def __init__(self, message, exit_code=3):
+    def __init__(self, message: str, exit_code: int = 3):
         super().__init__(message)
         self.exit_code = exit_code
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns the exit code."""
     started = time.monotonic()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -78,7 +79,7 @@ def main(arguments=None):
 class Package:
     """What `maml_tf export-training-loop` wrote: manifest, compiled loop, initial states, examples in pieces."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: pathlib.Path):
         self.folder = pathlib.Path(folder)
         path = self.folder / "manifest.json"
         try:
@@ -101,7 +102,7 @@ class Package:
             raise PackageError(f"{path}: not a package's manifest ({type(error).__name__}: {error})") from None
         self.seeds = list(self.initial_states)
 
-    def check_complete(self):
+    def check_complete(self) -> None:
         """Raises a PackageError that names every file that has not arrived yet, or is damaged."""
         missing = [file["file"] for file in self.files if not (self.folder / file["file"]).exists()]
         if missing:
@@ -114,11 +115,11 @@ class Package:
         if damaged:
             raise PackageError(f"{self.folder}: not as the manifest says, bring them again: {_listed(damaged)}")
 
-    def read_initial_state(self, seed):
+    def read_initial_state(self, seed: int) -> dict[str, np.ndarray]:
         """{name: array} at iteration 0, and the seed of the task draws as `task_seed`."""
         return _read_arrays(self.folder / self.initial_states[seed]["file"])
 
-    def read_examples(self):
+    def read_examples(self) -> np.ndarray:
         """The array that tasks are cut from: uint8 [classes, images, height, width, channels]."""
         images = np.empty(self.examples["shape"], np.uint8)
 
@@ -131,7 +132,7 @@ class Package:
         return images
 
 
-def decode(packed, encoding, shape):
+def decode(packed: bytes, encoding: str, shape: Sequence[int]) -> np.ndarray:
     """Undoes the packing of a piece of examples.
 
     Args:
@@ -161,7 +162,7 @@ class Training:
         places: where it ran, in order.
     """
 
-    def __init__(self, package, seed, out):
+    def __init__(self, package: Package, seed: int, out: pathlib.Path):
         self.package, self.seed = package, seed
         self.folder = pathlib.Path(out) / package.manifest["spec"] / f"seed_{seed}"
         self.state_file = self.folder / "state.npz"
@@ -183,11 +184,11 @@ class Training:
             raise PackageError(f"seed {seed}: the state has no array {error}") from None
 
     @property
-    def iteration(self):
+    def iteration(self) -> int:
         """Iterations done, a Python integer."""
         return int(self.arrays[0])
 
-    def write(self):
+    def write(self) -> None:
         """Replaces the saved state as a whole; before it, the snapshot where one is due."""
         arrays = {name: np.asarray(array) for name, array in zip(self.package.state, self.arrays, strict=True)}
         iteration, package = self.iteration, self.package
@@ -213,7 +214,7 @@ class Training:
 class Loop:
     """The package's compiled loop on the device that JAX prefers, with the examples there."""
 
-    def __init__(self, package):
+    def __init__(self, package: Package):
         import jax
 
         self.jax, self.device = jax, jax.devices()[0]
@@ -233,7 +234,7 @@ class Loop:
         self.compiled = jax.jit(as_jax_function(text, package.results)).lower(*shapes).compile()
         say(f"examples read and loop compiled in {time.monotonic() - started:.0f} s")
 
-    def put(self, arrays):
+    def put(self, arrays: Any) -> Any:
         """The arrays on the device."""
         return [self.jax.device_put(array, self.device) for array in arrays]
 
@@ -243,7 +244,7 @@ class Loop:
         return state, float(loss)
 
 
-def as_jax_function(text, results):
+def as_jax_function(text: str, results: Sequence[dict[str, Any]]) -> Callable[..., Any]:
     """A StableHLO module, with a function `main` of arrays, as a function of JAX arrays.
 
     Args:
@@ -277,7 +278,7 @@ def as_jax_function(text, results):
     return primitive.bind
 
 
-def train(training, loop, until, deadline):
+def train(training: Training, loop: Loop, until: int, deadline: float) -> bool:
     """Trains one seed until iteration `until`; returns whether it got there before the deadline."""
     package = training.package
     label, first, clock = f"{package.name}, seed {training.seed}", training.iteration, time.monotonic()
@@ -321,12 +322,12 @@ def train(training, loop, until, deadline):
     return True
 
 
-def say(text):
+def say(text: str) -> None:
     """One line of progress."""
     print(text, flush=True)
 
 
-def file_sha256(path):
+def file_sha256(path: pathlib.Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:

@@ -13,6 +13,7 @@ import pathlib
 import re
 import shutil
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ import tensorflow as tf
 from maml_tf._io import atomic_write
 from maml_tf.errors import UsageError
 from maml_tf.export import jax_runner
+from maml_tf.tasks.base import TaskDistribution
 from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.checkpoint import weight_names
 from maml_tf.training.loop import compiled_loop
@@ -34,8 +36,16 @@ HINTS = re.compile(r" attributes \{mhlo\.[^{}]*\}| \{mhlo\.frontend_attributes =
 
 
 def export_training_loop(
-    learner, distribution, meta, initial_params, *, folder, snapshot_every, about, tensor_float_32=False
-):
+    learner: Any,
+    distribution: TaskDistribution,
+    meta: Any,
+    initial_params: dict[int, list[tf.Tensor]],
+    *,
+    folder: pathlib.Path,
+    snapshot_every: int,
+    about: dict[str, Any],
+    tensor_float_32: bool = False,
+) -> None:
     """Writes the package of one training.
 
     Args:
@@ -93,7 +103,14 @@ def export_training_loop(
         file.write("\n")
 
 
-def stablehlo_of(learner, distribution, meta, params, arguments, tensor_float_32=False):
+def stablehlo_of(
+    learner: Any,
+    distribution: TaskDistribution,
+    meta: Any,
+    params: Sequence[tf.Tensor],
+    arguments: Sequence[dict[str, Any]],
+    tensor_float_32: bool = False,
+) -> str:
     """The compiled loop of `maml_tf.training.loop`, as the text of a StableHLO module.
 
     Its function `main` takes the arrays of the TrainingState, the examples (where the tasks are cut from some), the
@@ -137,12 +154,12 @@ def stablehlo_of(learner, distribution, meta, params, arguments, tensor_float_32
     return text
 
 
-def encoding_of(images):
+def encoding_of(images: np.ndarray) -> str:
     """How a uint8 array packs well: two-valued images as "bits", others as "differences" (`decode` says what it is)."""
     return "differences" if np.any((images != 0) & (images != 255)) else "bits"
 
 
-def encode(images, encoding):
+def encode(images: np.ndarray, encoding: str) -> bytes:
     """A uint8 array as bytes; `jax_runner.decode` undoes it. Photographs take half their size so."""
     if encoding == "bits":
         return zlib.compress(np.packbits(images != 0))

@@ -1,6 +1,7 @@
 """A model that was adapted to one task."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,11 +22,11 @@ class AdaptedModel:
         self.model = model
         self.params = list(params)
 
-    def __call__(self, x) -> tf.Tensor:
+    def __call__(self, x: Any) -> tf.Tensor:
         """The adapted model's output on x [n, ...]."""
         return functional_call(self.model, self.params, as_tensor(x, self.params[0].dtype))
 
-    def predict(self, x, batch_size: int = 32) -> np.ndarray:
+    def predict(self, x: Any, batch_size: int = 32) -> np.ndarray:
         """The output on x [n, ...] as a NumPy array, computed in batches as `keras.Model.predict` does.
 
         A model with this library's BatchNorm normalises every batch by itself. Call the adapted model on the whole
@@ -42,7 +43,7 @@ class AdaptedModel:
         return model
 
 
-def as_tensor(array, dtype: tf.DType) -> tf.Tensor:
+def as_tensor(array: Any, dtype: tf.DType) -> tf.Tensor:
     """An array as a tensor; floating-point numbers become `dtype`, labels and bytes stay as they are."""
     tensor = tf.convert_to_tensor(array)
     return tf.cast(tensor, dtype) if tensor.dtype.is_floating else tensor

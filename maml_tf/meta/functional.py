@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 
-def functional_call(model: keras.Model, params: Sequence[tf.Tensor], x, *more, method: str = "__call__"):
+def functional_call(
+    model: keras.Model, params: Sequence[tf.Tensor], x: Any, *more: Any, method: str = "__call__"
+) -> Any:
     """The output of `model` on `x`, computed with `params` in place of its trainable variables.
 
     Nothing is assigned, so gradients flow through `params` to the tensors that they were computed from. Assigning

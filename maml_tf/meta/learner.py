@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -28,7 +29,7 @@ class Learner(abc.ABC):
         self.task_execution = task_execution
 
     @abc.abstractmethod
-    def meta_gradient(self, params: Sequence[tf.Tensor], batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def meta_gradient(self, params: Sequence[tf.Tensor], batch: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The loss [] on a TaskBatch and its gradient by every parameter, in the order of `params`."""
 
     def added_params(self) -> dict[str, tf.Tensor]:
@@ -44,6 +45,6 @@ class Learner(abc.ABC):
         """A name for each parameter in theta."""
         return [*weight_names(self.model), *self.added_params()]
 
-    def forward(self, params: Sequence[tf.Tensor], x) -> tf.Tensor:
+    def forward(self, params: Sequence[tf.Tensor], x: Any) -> tf.Tensor:
         """The model's output on x, computed with the weights in theta. See `functional_call` for the task axis."""
         return functional_call(self.model, params[: len(self.model.trainable_variables)], x)

@@ -81,7 +81,7 @@ class TaskExecution:
         return cls(vectorized, vectorized, bool(low_rank_updates), task_chunk)
 
     def map(
-        self, function: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch, *, unroll: bool = True
+        self, function: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch: Any, *, unroll: bool = True
     ) -> tf.Tensor:
         """Calls `function(params, support_x, support_y, query_x, query_y)` for the T tasks of a batch.
 
@@ -111,7 +111,7 @@ class TaskExecution:
         return tf.stack([function(params, *(tensor[task] for tensor in batch)) for task in range(T)])
 
     def mean_and_gradient(
-        self, task_losses: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch
+        self, task_losses: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch: Any
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The mean over T tasks of a loss, and its gradient; at most `task_chunk` tasks are differentiated at a time.
 
