@@ -231,9 +231,10 @@ bench-peers: setup  ## speed compared with JAX, PyTorch, torchopt and envpool, e
 test: setup  ## the tests (8 minutes)
 	$(RUN) -m pytest -n auto
 
-lint: setup  ## style and formatting (1 second)
+lint: setup  ## style, formatting and types (15 seconds)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
 
 lock: setup  ## write constraints.txt again, after a change of a requirements file (1 second)
 	$(RUN) tests/tools/lock.py
