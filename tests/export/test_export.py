@@ -22,7 +22,7 @@ from maml_tf.meta.task_execution import vectorized_copy
 from maml_tf.models.batch_norm import BatchNorm
 from maml_tf.models.layers import Conv2D, Dense
 from maml_tf.models.mlp import MLP
-from maml_tf.ops.batch_norm_max_pool import max_pool
+from maml_tf.ops.max_pool import max_pool
 from maml_tf.tasks.episodes import Episodes
 from maml_tf.tasks.sinusoid import SinusoidTasks
 from maml_tf.training.adam import Adam, TrainingState

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from maml_tf.meta.functional import functional_call, weight_names, weights_of
+from maml_tf.models.conv import OmniglotConv
 
 
 @pytest.fixture
@@ -46,3 +47,10 @@ def test_names_are_unique_where_layers_share_one():
     halves = [keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="dense")]) for _ in range(2)]
     names = weight_names(keras.Sequential(halves))
     assert names == ["dense/kernel", "dense/bias", "dense/kernel_2", "dense/bias_2"]
+
+
+def test_names_do_not_depend_on_what_was_built_before():
+    names = weight_names(OmniglotConv((28, 28, 1), 5, filters=2))
+    assert names == weight_names(OmniglotConv((28, 28, 1), 5, filters=2))
+    assert len(set(names)) == len(names)
+    assert names[0] == "conv_1/kernel"

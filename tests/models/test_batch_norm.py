@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from reference.norm_derivatives import derivatives
 
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import cross_entropy_over_shots
-from maml_tf.models.batch_norm import EPSILON, BatchNorm, given_statistics, recorded_statistics
+from maml_tf.models.batch_norm import EPSILON, BatchNorm, BatchNormMaxPool, given_statistics, recorded_statistics
 from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
 from maml_tf.models.mlp import MLP
 
+GPU = bool(tf.config.list_physical_devices("GPU"))
 NETWORKS = {
     "omniglot": lambda dtype: OmniglotConv((28, 28, 1), 5, filters=8, dtype=dtype),
     "mini-imagenet": lambda dtype: MiniImagenetConv((20, 20, 3), 5, filters=8, dtype=dtype),
@@ -18,9 +18,9 @@ NETWORKS = {
 }
 
 
-def with_moments(layer, x, shift=None):
+def with_moments(layer, x, bias=None):
     """Batch norm as TensorFlow's own functions would have it."""
-    x = x if shift is None else x + shift
+    x = x if bias is None else x + bias
     mean, variance = tf.nn.moments(x, list(range(x.shape.rank - 1)))
     return tf.nn.batch_normalization(x, mean, variance, tf.convert_to_tensor(layer.beta), None, EPSILON)
 
@@ -75,56 +75,42 @@ def test_moments_would_fail_that_test(network, monkeypatch):
     assert hessian_vector_error(network, "float64") > 1e-3
 
 
-def test_the_fused_the_written_out_and_the_task_by_task_form_agree():
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_batch_is_normalised_by_its_own_statistics_with_and_without_a_task_axis(dtype):
     rng = np.random.default_rng(2)
-    x = tf.constant(rng.normal(2.0, 3.0, size=(3, 6, 5, 5, 4)), tf.float32)
-    layer = BatchNorm()
+    x = tf.constant(rng.normal(2.0, 3.0, size=(3, 6, 5, 5, 4)), dtype)
+    layer = BatchNorm(dtype=dtype)
     layer.build((None, 5, 5, 4))
     layer.beta.assign([1.0, 2.0, 3.0, 4.0])
-    together = layer(x)
-    fused = tf.stack([layer(task) for task in x])
     mean, variance = x.numpy().mean((1, 2, 3), keepdims=True), x.numpy().var((1, 2, 3), keepdims=True)
     expected = (x - mean) / np.sqrt(variance + 1e-3) + np.array([1.0, 2.0, 3.0, 4.0])
-    np.testing.assert_allclose(together, expected, atol=1e-5)
-    np.testing.assert_allclose(fused, expected, atol=1e-5)
+    np.testing.assert_allclose(layer(x), expected, atol=1e-5)
+    np.testing.assert_allclose(tf.stack([layer(task) for task in x]), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(75, 84, 84, 2), (20, 14, 14, 64)], ids=["mini-ImageNet", "Omniglot 20-way"])
-def test_the_statistics_of_a_large_batch_are_exact_to_float32(shape):
-    """TensorFlow's fused kernel has the variance of so many numbers wrong by 1e-4, and the meta-gradient with it by
-    several percent."""
-    x = np.random.default_rng(6).normal(0.3, 0.2, size=shape).astype(np.float32)
-    layer = BatchNorm()
-    layer.build((None, *shape[1:]))
-    wide = x.astype(np.float64)
-    expected = (wide - wide.mean((0, 1, 2))) / np.sqrt(wide.var((0, 1, 2)) + EPSILON)
-    np.testing.assert_allclose(layer(tf.constant(x)), expected, atol=4e-6)
+def test_a_max_pool_follows_with_and_without_a_task_axis():
+    x = tf.constant(np.random.default_rng(1).normal(1.0, 2.0, (2, 3, 7, 6, 4)), tf.float32)
+    norm, pooled = BatchNorm(), BatchNormMaxPool()
+    for layer in (norm, pooled):
+        layer.build((None, 7, 6, 4))
+        layer.beta.assign([1.0, 2.0, 3.0, 4.0])
+    expected = [tf.nn.max_pool2d(norm(task), 2, 2, "VALID") for task in x]
+    np.testing.assert_allclose(pooled(x), expected, atol=1e-5)
+    np.testing.assert_allclose([pooled(task) for task in x], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("graph", [False, True])
-def test_the_fused_form_and_the_written_out_one_agree_in_their_second_derivatives(graph):
-    rng = np.random.default_rng(4)
-    shape = (1, 6, 5, 7, 4)
-    x, upstream, along = (tf.constant(rng.normal(1.0, 2.0, size=shape), tf.float32) for _ in range(3))
-    layer = BatchNorm()
-    layer.build(shape[1:])
-    along_beta = tf.constant(rng.normal(size=4), tf.float32)
-    function = tf.function(derivatives, autograph=False) if graph else derivatives
-    *_, expected_by_x, expected_by_upstream = function(layer, x, upstream, along, along_beta)
-    *_, by_x, by_upstream = function(layer, x[0], upstream[0], along[0], along_beta)
-    for one, other in ((by_x, expected_by_x), (by_upstream, expected_by_upstream)):
-        np.testing.assert_allclose(one, other[0], rtol=1e-4, atol=2e-5)
-
-
-def test_a_third_derivative_is_refused():
-    layer = BatchNorm()
-    layer.build((None, 5, 5, 2))
-    x, upstream, along = (tf.random.stateless_normal((3, 5, 5, 2), (1, i)) for i in range(3))
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        *_, by_x, _ = derivatives(layer, x, upstream, along, tf.zeros(2))
-    with pytest.raises(LookupError, match="fused_batch_norm has no third derivative"):
-        tape.gradient(by_x, x)
+def test_the_fused_forms_are_for_images_of_one_task_in_float32_with_their_own_statistics():
+    layer = BatchNorm(name="norm")
+    layer.build((None, 5, 5, 4))
+    images = tf.zeros((2, 5, 5, 4))
+    assert layer._is_fused(images) is not GPU
+    assert not layer._is_fused(tf.zeros((3, 2, 5, 5, 4)))
+    assert not layer._is_fused(tf.cast(images, tf.float64))
+    with recorded_statistics() as statistics:
+        assert not layer._is_fused(images)
+        layer(images)
+    with given_statistics(statistics):
+        assert not layer._is_fused(images)
 
 
 def test_given_statistics_take_the_place_of_the_batchs_own():
@@ -164,20 +150,41 @@ def test_statistics_of_tasks_together_are_those_of_each_alone(of_every_task):
     np.testing.assert_allclose(predictions(params, support, query), tf.stack(one_by_one), rtol=2e-4, atol=2e-4)
 
 
-def test_a_shift_counts_with_given_statistics_only():
+def test_a_bias_counts_with_given_statistics_only():
     layer = BatchNorm(name="norm")
     random = np.random.default_rng(4)
     x, upstream = (tf.constant(random.normal(size=(6, 4, 4, 2)).astype(np.float32)) for _ in range(2))
-    shift = tf.constant([3.0, -2.0])
+    bias = tf.constant([3.0, -2.0])
     with tf.GradientTape() as tape:
-        tape.watch(shift)
-        shifted = layer(x, shift)
-        along = tf.reduce_sum(shifted * upstream)
-    np.testing.assert_allclose(shifted, layer(x + shift), atol=1e-5)
-    np.testing.assert_array_equal(tape.gradient(along, shift), [0.0, 0.0])
+        tape.watch(bias)
+        biased = layer(x, bias)
+        along = tf.reduce_sum(biased * upstream)
+    np.testing.assert_allclose(biased, layer(x + bias), atol=1e-5)
+    np.testing.assert_array_equal(tape.gradient(along, bias), [0.0, 0.0])
     with recorded_statistics() as statistics:
-        layer(x, shift)
-    np.testing.assert_allclose(statistics["norm"][0][0, 0, 0], np.mean(x, axis=(0, 1, 2)) + shift, atol=1e-6)
+        layer(x, bias)
+    np.testing.assert_allclose(statistics["norm"][0][0, 0, 0], np.mean(x, axis=(0, 1, 2)) + bias, atol=1e-6)
     with given_statistics(statistics):
-        np.testing.assert_allclose(layer(x, shift), shifted, atol=1e-5)
-        np.testing.assert_array_equal(layer(x, shift), layer(x + shift))
+        np.testing.assert_allclose(layer(x, bias), biased, atol=1e-5)
+        np.testing.assert_array_equal(layer(x, bias), layer(x + bias))
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_predicting_with_given_statistics_pools_first_and_gives_the_same_bits(graph):
+    rng = np.random.default_rng(5)
+    x = tf.constant(rng.normal(0.0, 3.0, (12, 9, 10, 16)), tf.float32)
+    bias = tf.constant(rng.normal(size=16), tf.float32)
+    mean, variance = (tf.constant(rng.uniform(0.01, 2.0, (1, 1, 1, 16)), tf.float32) for _ in range(2))
+    layer = BatchNormMaxPool(name="norm")
+    layer.build((None, 9, 10, 16))
+    layer.beta.assign(rng.normal(size=16))
+
+    def outputs(x, bias):
+        pair = []
+        for predict_only in (False, True):
+            with given_statistics({"norm": (mean, variance)}, predict_only):
+                pair.append(layer(x, bias))
+        return pair
+
+    plain, pooled_first = (tf.function(outputs, autograph=False) if graph else outputs)(x, bias)
+    np.testing.assert_array_equal(pooled_first, plain)

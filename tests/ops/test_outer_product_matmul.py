@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from maml_tf.meta.functional import functional_call
 from maml_tf.models.mlp import MLP
-from maml_tf.ops.outer_product_matmul import MOST_NUMBERS, MOST_ROWS, has_few_rows, outer_product_matmul
+from maml_tf.ops.outer_product_matmul import MAX_KERNEL_SIZE, MAX_ROWS, outer_product_matmul, prefers_outer_products
 
 T, N, IN, OUT = 3, 4, 5, 2
 
@@ -37,18 +37,18 @@ def test_product_and_derivatives_are_those_of_matmul():
 @pytest.mark.parametrize(
     ("rows", "kernel", "few"),
     [
-        (MOST_ROWS, [T, IN, OUT], True),
-        (MOST_ROWS + 1, [T, IN, OUT], False),
-        (N, [T, IN, MOST_NUMBERS // IN + 1], False),
+        (MAX_ROWS, [T, IN, OUT], True),
+        (MAX_ROWS + 1, [T, IN, OUT], False),
+        (N, [T, IN, MAX_KERNEL_SIZE // IN + 1], False),
         (N, [IN, OUT], False),  # one kernel for all
         (None, [T, IN, OUT], False),  # any number of rows
     ],
 )
 def test_only_few_rows_and_small_kernels_of_each_task(rows, kernel, few):
-    assert has_few_rows(tf.TensorSpec([T, rows, IN]), tf.TensorSpec(kernel)) is few
+    assert prefers_outer_products(tf.TensorSpec([T, rows, IN]), tf.TensorSpec(kernel)) is few
 
 
-@pytest.mark.parametrize(("rows", "taken"), [(N, True), (MOST_ROWS + 1, False)])
+@pytest.mark.parametrize(("rows", "taken"), [(N, True), (MAX_ROWS + 1, False)])
 def test_a_network_takes_it_for_few_rows(rows, taken):
     model = MLP(1, (IN,), OUT)
     params = [tf.zeros([T, *variable.shape]) for variable in model.trainable_variables]
