@@ -10,8 +10,8 @@ EVERYWHERE = {"errors", "_io", "_lazy", "_registry", "_yaml", "runtime"}
 ALLOWED = {
     "tasks": set(),
     "models": {"ops"},
-    "ops": {"meta", "models", "rl"},
-    "meta": {"ops"},
+    "ops": {"meta", "rl", "tasks"},
+    "meta": {"ops", "tasks"},
     "baselines": {"meta", "models", "tasks", "training"},
     "rl": {"meta", "models", "ops", "tasks", "training", "experiments"},
     "training": {"meta"},

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from maml_tf.meta.functional import functional_call, weight_names, weights_of
 from maml_tf.meta.task_execution import TaskExecution
+from maml_tf.tasks.base import TaskBatch
 
 
 class Learner(abc.ABC):
@@ -29,7 +30,7 @@ class Learner(abc.ABC):
         self.task_execution = task_execution
 
     @abc.abstractmethod
-    def meta_gradient(self, params: Sequence[tf.Tensor], batch: Any) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The loss [] on a TaskBatch and its gradient by every parameter, in the order of `params`."""
 
     def added_params(self) -> dict[str, tf.Tensor]:

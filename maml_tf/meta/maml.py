@@ -9,6 +9,7 @@ Algorithm 2 (Algorithm 1 is the general form)                                   
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,6 +22,7 @@ from maml_tf.meta.inner_updates import GradientDescent, InnerUpdate
 from maml_tf.meta.learner import Learner
 from maml_tf.meta.task_execution import TaskExecution
 from maml_tf.ops.low_rank_updates import low_rank_task_losses
+from maml_tf.tasks.base import TaskBatch
 
 
 class MAML(Learner):
@@ -68,7 +70,14 @@ class MAML(Learner):
         named = zip(weight_names(self.model), weights_of(self.model), self.adaptable, strict=True)
         return self.inner_update.initial_params({name: w for name, w, adapts in named if adapts}, self.step_size)
 
-    def adapted_params(self, params, support_x, support_y, num_steps=None, step_size=None) -> list[list[tf.Tensor]]:
+    def adapted_params(
+        self,
+        params: Sequence[tf.Tensor],
+        support_x: tf.Tensor,
+        support_y: tf.Tensor,
+        num_steps: int | None = None,
+        step_size: float | tf.Tensor | None = None,
+    ) -> list[list[tf.Tensor]]:
         """Lines 4-8: theta after 0, 1, ... inner steps on a support set; steps and alpha as in training by default."""
         return adapt(
             lambda weights, support: self.loss(support[1], self.forward(weights, support[0])),
@@ -82,12 +91,12 @@ class MAML(Learner):
             gradient_checkpointing=self.gradient_checkpointing,
         )
 
-    def task_loss(self, params, support_x, support_y, query_x, query_y) -> tf.Tensor:
+    def task_loss(self, params: Sequence[tf.Tensor], support_x, support_y, query_x, query_y) -> tf.Tensor:
         """L_i(theta_i'), a summand of the meta-objective: the query loss after adaptation to the support set."""
         adapted = self.adapted_params(params, support_x, support_y)[-1]
         return self.loss(query_y, self.forward(adapted, query_x))
 
-    def meta_gradient(self, params: Sequence[tf.Tensor], batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Line 10: the meta-loss of a TaskBatch, averaged over its tasks (PROTOCOL 1.1), and its gradient by theta."""
         if self.task_execution.low_rank_updates:  # the same losses, in another order of summation
             task_losses = functools.partial(low_rank_task_losses, self)
@@ -95,7 +104,9 @@ class MAML(Learner):
             task_losses = functools.partial(self.task_execution.map, self.task_loss)
         return self.task_execution.mean_and_gradient(task_losses, params, batch)
 
-    def adapt(self, x, y, num_steps: int | None = None, params: Sequence[tf.Tensor] | None = None) -> AdaptedModel:
+    def adapt(
+        self, x: Any, y: Any, num_steps: int | None = None, params: Sequence[tf.Tensor] | None = None
+    ) -> AdaptedModel:
         """Adapts to one new task: `learner.adapt(x, y)(x_new)`.
 
         Args:

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from maml_tf.runtime import available_cores
+from maml_tf.tasks.base import TaskBatch
 
 # Size of a model's largest kernel from which low-rank updates are faster than materialised adapted kernels.
 LARGE_KERNEL = 100 * 100
@@ -81,7 +82,7 @@ class TaskExecution:
         return cls(vectorized, vectorized, bool(low_rank_updates), task_chunk)
 
     def map(
-        self, function: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch: Any, *, unroll: bool = True
+        self, function: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch: TaskBatch, *, unroll: bool = True
     ) -> tf.Tensor:
         """Calls `function(params, support_x, support_y, query_x, query_y)` for the T tasks of a batch.
 
@@ -111,7 +112,7 @@ class TaskExecution:
         return tf.stack([function(params, *(tensor[task] for tensor in batch)) for task in range(T)])
 
     def mean_and_gradient(
-        self, task_losses: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch: Any
+        self, task_losses: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch: TaskBatch
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The mean over T tasks of a loss, and its gradient; at most `task_chunk` tasks are differentiated at a time.
 

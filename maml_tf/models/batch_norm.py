@@ -132,7 +132,8 @@ class BatchNorm(keras.layers.Layer):
         else:
             mean = tf.reduce_mean(x, axes, keepdims=True)
             variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=True)
-            recorded[self.name] = (mean, variance)
+            if recorded is not None:
+                recorded[self.name] = (mean, variance)
         return (x - mean) * tf.math.rsqrt(variance + EPSILON) + beta
 
 

@@ -5,6 +5,8 @@ sum of outer products, one for each row, it is a single pass over the result. Th
 kernels only (benchmark workloads `sinusoid` and `growth`). The plain form is `tf.matmul`.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 MAX_ROWS = 10
@@ -19,7 +21,7 @@ def prefers_outer_products(x: tf.Tensor, kernel: tf.Tensor) -> bool:
 
 
 @tf.custom_gradient
-def outer_product_matmul(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+def outer_product_matmul(x: tf.Tensor, kernel: tf.Tensor) -> Any:
     """x [T, n, in] times kernel [T, in, out] -> [T, n, out]; it has derivatives of every order."""
     return tf.matmul(x, kernel), lambda dy: (_times_transposed(dy, kernel), _sum_of_outer_products(x, dy))
 
