@@ -58,8 +58,7 @@ class MAML(Learner):
     ):
         self.step_size, self.num_steps, self.first_order = step_size, num_steps, first_order
         self.adaptable = [bool(adaptable(variable)) for variable in model.trainable_variables]
-        self.inner_update = inner_update or GradientDescent()
-        self.gradient_checkpointing = gradient_checkpointing
+        self.inner_update, self.gradient_checkpointing = inner_update or GradientDescent(), gradient_checkpointing
         by_default = self.adaptable == [all_but_norm_offsets(variable) for variable in model.trainable_variables]
         low_rank_possible = by_default and type(self.inner_update) is GradientDescent and not gradient_checkpointing
         execution = TaskExecution.choose(model, vectorized, task_chunk, low_rank_updates, low_rank_possible)
@@ -98,10 +97,9 @@ class MAML(Learner):
 
     def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Line 10: the meta-loss of a TaskBatch, averaged over its tasks (PROTOCOL 1.1), and its gradient by theta."""
+        task_losses = functools.partial(self.task_execution.map, self.task_loss)
         if self.task_execution.low_rank_updates:  # the same losses, in another order of summation
             task_losses = functools.partial(low_rank_task_losses, self)
-        else:
-            task_losses = functools.partial(self.task_execution.map, self.task_loss)
         return self.task_execution.mean_and_gradient(task_losses, params, batch)
 
     def adapt(
@@ -116,5 +114,5 @@ class MAML(Learner):
         """
         params = self.initial_params() if params is None else params
         support_x, support_y = (as_tensor(array, params[0].dtype) for array in (x, y))
-        adapted = self.adapted_params(params, support_x, support_y, num_steps)[-1]
+        *_, adapted = self.adapted_params(params, support_x, support_y, num_steps)
         return AdaptedModel(self.model, adapted[: len(self.adaptable)])
