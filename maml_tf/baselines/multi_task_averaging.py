@@ -90,11 +90,11 @@ class SideBySideRegressors:
                 # Each loss depends on one regressor's parameters only: the sum's gradient holds each one's gradient.
                 total = tf.reduce_sum(loss) + strength * penalty
             after = self.optimizer.apply(state, tape.gradient(total, state.params))
-            kept = [
+            params = [
                 tf.where(tf.reshape(active, [R, *[1] * (p.shape.rank - 1)]), new, p)
                 for new, p in zip(after.params, state.params, strict=True)
             ]
-            return after._replace(params=kept)
+            return after._replace(params=params)
 
         def round_of_steps(state, steps, error):
             active = error >= self.spec.threshold
