@@ -109,7 +109,7 @@ def _image_classification(
     from maml_tf.models.conv import MiniImagenetConv, OmniglotConv
     from maml_tf.models.mlp import MLP
     from maml_tf.tasks.episodes import Episodes
-    from maml_tf.training.checkpoint import read_weights
+    from maml_tf.training.weights import read_weights
 
     evaluation = workload.kind == "evaluation"
     if evaluation:
@@ -148,11 +148,10 @@ def _images(
     data_folder: str | pathlib.Path | None,
 ) -> tuple[np.ndarray, str]:
     """(uint8 [C, M, *shape], their origin): only as many images of every class as one batch needs."""
-    from maml_tf.experiments.few_shot import load_classes
 
     if data_folder is not None and shape == IMAGE_SHAPES[tasks.dataset]:
         try:
-            classes = load_classes(tasks, data_folder)[split]
+            classes = tasks.load(data_folder)[split]
             return np.ascontiguousarray(classes.images[:, :images_per_class]), classes.source["origin"]
         except DataMissingError:
             pass
@@ -163,8 +162,8 @@ def _images(
 def _described(spec: ExperimentSpec, model: Any, batch: Any) -> tuple[Problem, Arrays]:
     """(problem, arrays): what all supervised problems have in common."""
     from maml_tf.meta.adaptable import all_but_norm_offsets
+    from maml_tf.meta.functional import weight_names
     from maml_tf.meta.task_execution import prefers_low_rank_updates
-    from maml_tf.training.checkpoint import weight_names
 
     names = weight_names(model)
     arrays = {

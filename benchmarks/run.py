@@ -24,7 +24,7 @@ from benchmarks.workloads import WORKLOADS, Workload
 from maml_tf._io import atomic_write
 from maml_tf.cli import command_line, exit_codes
 from maml_tf.errors import UsageError
-from maml_tf.experiments.results import provenance
+from maml_tf.experiments.provenance import provenance
 
 
 def main() -> None:

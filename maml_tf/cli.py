@@ -1,5 +1,7 @@
 """The command `maml_tf` (`python -m maml_tf`): training and testing from spec files."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import dataclasses
@@ -8,12 +10,21 @@ import pathlib
 import shlex
 import sys
 import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError
-from maml_tf.experiments.spec import PRECISIONS, PROFILES, read_spec
+from maml_tf.experiments.spec import PROFILES, ExperimentSpec, read_spec
+from maml_tf.models.factory import PRECISIONS, NetworkSpec
+
+if TYPE_CHECKING:
+    from maml_tf.experiments.results import Curve, Result
+
+# A user's own results and weights. Those in reproduce/ are the published record.
+RESULTS, WEIGHTS = pathlib.Path("runs/results"), pathlib.Path("runs/checkpoints")
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command line; ends with an exit code of maml_tf/errors.py."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     parser = argparse.ArgumentParser(prog="maml_tf", description=__doc__)
@@ -22,21 +33,29 @@ def main(arguments=None):
     train = commands.add_parser("train", help="train and test specs, and write their result files")
     train.add_argument("specs", nargs="+", type=pathlib.Path, metavar="SPEC.yaml")
     add_training_options(train)
-    train.add_argument("--results", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
-    train.add_argument("--weights", type=pathlib.Path, help="keep the chosen weights in this folder (profile paper)")
+    _add_results_option(train)
+    train.add_argument(
+        "--weights", type=pathlib.Path, default=WEIGHTS, help=f"folder for the chosen weights; default: {WEIGHTS}"
+    )
 
-    evaluate = commands.add_parser("evaluate", help="test a training as far as it got, an exported one, or weights")
+    evaluate = commands.add_parser("evaluate", help="test an unfinished training, an exported one, or weights")
     evaluate.add_argument("spec", type=pathlib.Path, metavar="SPEC.yaml")
+    evaluate.add_argument(
+        "--half", action="store_true", help="test the model that was the best at half of the iterations"
+    )
     evaluate.add_argument(
         "--snapshots",
         type=pathlib.Path,
         metavar="FOLDER",
-        help="what the runner of an exported loop wrote: choose the best model, test it, write result and weights",
+        help="output of the runner of an exported loop: choose the best model, test it, write result and weights",
     )
     evaluate.add_argument(
-        "--weights", type=pathlib.Path, help="test this .npz; with --snapshots the folder for the chosen weights"
+        "--weights",
+        type=pathlib.Path,
+        default=WEIGHTS,
+        help=f"FILE.npz: test these weights; otherwise the folder for the chosen weights; default: {WEIGHTS}",
     )
-    evaluate.add_argument("--results", type=pathlib.Path, default=pathlib.Path("results"), help="default: results")
+    _add_results_option(evaluate)
     add_spec_options(evaluate)
     add_folder_options(evaluate)
 
@@ -56,8 +75,8 @@ def main(arguments=None):
         {"train": _train, "evaluate": _evaluate, "export-training-loop": _export}[parsed.command](parsed)
 
 
-def add_spec_options(parser):
-    """Under which profile a spec is read, and what is taken in place of its own keys."""
+def add_spec_options(parser: argparse.ArgumentParser) -> None:
+    """The profile that a spec is read under, and values in place of its own keys."""
     parser.add_argument(
         "--profile", choices=PROFILES, default="paper", help="paper (default): the protocol to the letter"
     )
@@ -69,65 +88,79 @@ def add_spec_options(parser):
     )
 
 
-def add_training_options(parser):
+def add_training_options(parser: argparse.ArgumentParser) -> None:
     """The options that every training has."""
     add_spec_options(parser)
-    begun = parser.add_mutually_exclusive_group()
-    begun.add_argument("--resume", action="store_true", help="go on with trainings that were stopped")
-    begun.add_argument("--restart", action="store_true", help="train anew, whatever lies in the runs folder")
+    unfinished = parser.add_mutually_exclusive_group()
+    unfinished.add_argument("--resume", action="store_true", help="continue trainings that were stopped")
+    unfinished.add_argument("--restart", action="store_true", help="train from the beginning, also finished trainings")
     parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard scalars into the runs folder")
     add_folder_options(parser)
 
 
-def add_folder_options(parser):
-    """Where trainings under way and data sets are."""
+def add_folder_options(parser: argparse.ArgumentParser) -> None:
+    """The folders of the trainings and of the data sets."""
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"), help="default: runs")
     add_data_option(parser)
 
 
-def add_data_option(parser):
-    """Where the data sets are."""
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """The folder of the data sets."""
     parser.add_argument(
         "--data", type=pathlib.Path, default=pathlib.Path("data/prepared"), help="default: data/prepared"
     )
 
 
-def spec_from(path, arguments):
-    """The ExperimentSpec of a file, under the chosen profile, seeds and precision."""
+def spec_from(path: str | os.PathLike, arguments: argparse.Namespace) -> ExperimentSpec:
+    """The spec of a file, under the chosen profile, seeds and precision.
+
+    Raises:
+        UsageError: the file is not a spec, or its network cannot be computed in the chosen precision.
+    """
     spec = read_spec(path, arguments.profile)
     if arguments.precision and arguments.precision != spec.model.precision:
+        if not isinstance(spec.model, NetworkSpec):
+            raise UsageError(f"{path}: --precision {arguments.precision}: {spec.model.network} has float32 only")
         model = dataclasses.replace(spec.model, precision=arguments.precision)
         spec = dataclasses.replace(spec, name=f"{spec.name}_{arguments.precision}", model=model, targets={})
     return dataclasses.replace(spec, seeds=tuple(arguments.seeds)) if arguments.seeds else spec
 
 
-def measure_from(spec, arguments, *, results, weights):
-    """Measures a spec as the options say, and says what it took."""
-    from maml_tf.experiments.measure import measure
+def train_and_evaluate_from(
+    spec: ExperimentSpec, arguments: argparse.Namespace, *, results: pathlib.Path, weights: pathlib.Path | None
+) -> Result:
+    """Trains and tests a spec as the options say, and prints the time that it took.
 
-    result = measure(
+    Args:
+        spec: what to train and test.
+        arguments: the options of `add_training_options`.
+        results, weights: the folders for the result file and the chosen weights.
+    """
+    from maml_tf.experiments.base import TrainingOptions
+    from maml_tf.experiments.run import train_and_evaluate
+
+    result = train_and_evaluate(
         spec,
         runs_folder=arguments.runs,
         data_folder=arguments.data,
         results_folder=results,
         weights_folder=weights,
         command=command_line(),
-        resume=arguments.resume,
         restart=arguments.restart,
-        tensorboard=arguments.tensorboard,
+        options=TrainingOptions(arguments.resume, arguments.tensorboard),
     )
     print(f"{spec.name} ({spec.profile}): trained and tested in {result.wall_seconds:.0f} s")
     return result
 
 
-def command_line(*program):
-    """What the user ran, for the result file; folders of this machine outside of the project by their last name.
+def command_line(*program: str) -> str:
+    """The user's command, for the result file. A folder outside of the project is given by its last name.
 
     Args:
         *program: the arguments of `python` that start the program; by default those of the module that runs.
     """
 
-    def portable(argument):
+    def portable(argument: str) -> str:
         inside = os.path.relpath(argument or os.curdir)
         if not inside.startswith(os.pardir):
             return inside if os.path.isabs(argument) else argument
@@ -137,48 +170,55 @@ def command_line(*program):
     return shlex.join(["python", *(program or ["-m", module]), *map(portable, sys.argv[1:])])
 
 
-def print_curves(name, curves):
-    """One line for each curve: its value after every gradient step."""
+def print_curves(name: str, curves: Mapping[str, Curve]) -> None:
+    """Prints one line for each curve: its value after every gradient step."""
     for curve_name, curve in curves.items():
         points = zip(curve.grad_steps, curve.mean, curve.ci95, strict=True)
         print(f"{name} {curve_name}: " + "  ".join(f"{step}: {mean:.4g} ± {ci95:.2g}" for step, mean, ci95 in points))
 
 
-def _train(arguments):
+def _add_results_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=pathlib.Path, default=RESULTS, help=f"default: {RESULTS}")
+
+
+def _train(arguments: argparse.Namespace) -> None:
     specs = [spec_from(path, arguments) for path in arguments.specs]  # all are read before the first is trained
     from maml_tf.runtime import configure_runtime
 
     configure_runtime()
     for spec in specs:
-        print_curves(
-            spec.name, measure_from(spec, arguments, results=arguments.results, weights=arguments.weights).curves
-        )
+        result = train_and_evaluate_from(spec, arguments, results=arguments.results, weights=arguments.weights)
+        print_curves(spec.name, result.curves)
 
 
-def _evaluate(arguments):
+def _evaluate(arguments: argparse.Namespace) -> None:
     spec = spec_from(arguments.spec, arguments)
     from maml_tf.runtime import configure_runtime
 
     configure_runtime()
-    if arguments.snapshots is None and arguments.weights is not None:
+    if arguments.weights.suffix == ".npz":
+        for option in ("half", "snapshots"):
+            if getattr(arguments, option):
+                raise UsageError(f"--{option}: not with the weights of a file ({arguments.weights})")
         _evaluate_weights(spec, arguments)
     else:
         _evaluate_training(spec, arguments)
 
 
-def _evaluate_weights(spec, arguments):
+def _evaluate_weights(spec: ExperimentSpec, arguments: argparse.Namespace) -> None:
     from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.training.adam import TrainingState
-    from maml_tf.training.checkpoint import Saved, read_weights
+    from maml_tf.training.checkpoint import Checkpoint
+    from maml_tf.training.weights import read_weights
 
     experiment = build_experiment(spec, spec.seeds[0], arguments.data)
-    weights = read_weights(arguments.weights, experiment.model)
-    scores, _ = experiment.test(Saved(TrainingState.start(weights)))
+    weights = read_weights(arguments.weights, experiment.learner)
+    scores, _ = experiment.evaluate(Checkpoint(TrainingState.start(weights)))
     print_curves(spec.name, {name: summarise([values]) for name, values in scores.items()})
 
 
-def _evaluate_training(spec, arguments):
-    from maml_tf.experiments.partial import evaluate_partial
+def _evaluate_training(spec: ExperimentSpec, arguments: argparse.Namespace) -> None:
+    from maml_tf.experiments.partial import evaluate_half, evaluate_partial
     from maml_tf.export.importer import import_run
 
     folders = {
@@ -187,32 +227,39 @@ def _evaluate_training(spec, arguments):
         "results_folder": arguments.results,
         "weights_folder": arguments.weights,
     }
-    if arguments.snapshots is None:
-        result = evaluate_partial(spec, command=command_line(), **folders)
-    else:
+    if arguments.snapshots is not None:
         result = import_run(
-            spec, snapshots_folder=arguments.snapshots, seeds=arguments.seeds, command=command_line(), **folders
+            spec,
+            snapshots_folder=arguments.snapshots,
+            seeds=arguments.seeds,
+            half=arguments.half,
+            command=command_line(),
+            **folders,
         )
+    elif arguments.half:
+        result = evaluate_half(spec, command=command_line(), **folders)
+    else:
+        result = evaluate_partial(spec, command=command_line(), **folders)
     print_curves(spec.name, result.curves)
     print(f"{spec.name} ({result.profile}): {result.iterations_done} of {result.iterations_asked} iterations")
 
 
-def _export(arguments):
+def _export(arguments: argparse.Namespace) -> None:
     specs = [spec_from(path, arguments) for path in arguments.specs]
-    from maml_tf.experiments.export_spec import check_exportable, export
+    from maml_tf.export.spec_package import check_exportable, export_spec
 
     for spec in specs:
         check_exportable(spec)
     for spec, path in zip(specs, arguments.specs, strict=True):
-        export(spec, folder=arguments.out, data_folder=arguments.data)
+        export_spec(spec, folder=arguments.out, data_folder=arguments.data)
         print(f"{spec.name} ({spec.profile}): written to {arguments.out / spec.name}; on the other machine")
         print(f"  python {arguments.out.name}/run.py {arguments.out.name}/{spec.name} --out SNAPSHOTS")
         print(f"then here\n  python -m maml_tf evaluate {path} --snapshots SNAPSHOTS")
 
 
 @contextlib.contextmanager
-def exit_codes():
-    """Turns errors into the exit codes of maml_tf/errors.py, the user's own without a traceback."""
+def exit_codes() -> Iterator[None]:
+    """Turns errors into the exit codes of maml_tf/errors.py; errors that the user caused have no traceback."""
     try:
         yield
     except DataMissingError as error:

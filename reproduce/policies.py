@@ -75,9 +75,10 @@ def _paths_to_one_goal(run: Run):
     found = {}
     for arm in ("maml", "pretrained"):
         name = f"point_navigation_{arm}"
-        spec, (experiment, saved) = run.spec(name), run.trained(name)
+        spec, trained = run.spec(name), run.trained(name)
+        experiment, params = trained.experiment, trained.checkpoint.params
         index = min(GOAL, len(experiment.test_goals) - 1)  # the smoke profile has fewer goals
-        stages = list(experiment.adaptation(saved.chosen_params, spec.evaluation.later_factors[0]))
+        stages = list(experiment.adaptation(params, spec.evaluation.later_factors[0]))
         found[arm] = {}
         for step in PATH_STEPS:
             trajectories = stages[step].trajectories

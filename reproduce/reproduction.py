@@ -5,11 +5,11 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from maml_tf.cli import add_training_options, exit_codes, measure_from, print_curves, spec_from
+from maml_tf.cli import add_training_options, exit_codes, print_curves, spec_from, train_and_evaluate_from
 from maml_tf.errors import UsageError
 from reproduce import paths
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
     from maml_tf.experiments.results import Result
+    from maml_tf.experiments.run import Trained
     from maml_tf.experiments.spec import ExperimentSpec
 
 
@@ -42,11 +43,11 @@ class Run:
     def measure(self, name: str) -> "Result":
         """Trains and tests a spec, unless this code has done so before."""
         where = {"results": self.store.results, "weights": self.store.checkpoints}
-        self.results[name] = measure_from(self.spec(name), self.arguments, **where)
+        self.results[name] = train_and_evaluate_from(self.spec(name), self.arguments, **where)
         return self.results[name]
 
-    def trained(self, name: str) -> tuple[Any, Any]:
-        """(experiment, checkpoint) of a measured spec's first seed."""
+    def trained(self, name: str) -> "Trained":
+        """The first seed of a measured spec."""
         from maml_tf.experiments.run import train
 
         spec = self.spec(name)

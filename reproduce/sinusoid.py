@@ -73,8 +73,8 @@ def _drawn_row(run: Run, K, index, halves):
     }
     for arm in ("maml", "pretrained"):
         name = f"sinusoid_{arm}"
-        spec, (experiment, saved) = run.spec(name), run.trained(name)
-        learner, params = experiment.adapting, saved.chosen_params
+        spec, trained = run.spec(name), run.trained(name)
+        learner, params = trained.experiment.adapting, trained.checkpoint.params
         settings = run.results[name].settings[f"seed_{spec.seeds[0]}"]
         step_size = settings.get(f"step_size_{K}_shot", spec.inner.step_size)
         after = learner.adapted_params(params, task.support_x[0], task.support_y[0], 10, step_size)

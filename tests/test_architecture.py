@@ -13,11 +13,11 @@ ALLOWED = {
     "ops": {"meta", "rl", "tasks"},
     "meta": {"ops", "tasks"},
     "baselines": {"meta", "models", "tasks", "training"},
-    "rl": {"meta", "models", "ops", "tasks", "training", "experiments"},
-    "training": {"meta"},
+    "rl": {"meta", "models", "ops", "tasks", "training"},
+    "training": {"meta", "tasks"},
     "evaluation": {"meta", "tasks"},
-    "export": {"experiments", "tasks", "training"},
-    "experiments": {"tasks", "models", "meta", "baselines", "rl", "training", "evaluation", "export"},
+    "export": {"experiments", "meta", "tasks", "training"},
+    "experiments": {"tasks", "models", "meta", "baselines", "rl", "training", "evaluation"},
 }
 
 

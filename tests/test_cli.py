@@ -25,7 +25,7 @@ def test_exit_codes_and_messages(tmp_path):
         (["train", tmp_path / "wrong.yaml", *folders], 2, "wrong.yaml: unknown key 'iner'; allowed are"),
         (["train", nonconv, *folders, "--profile", "smoke"], 3, "omniglot.json is missing: `make data` prepares it"),
         (["evaluate", maml, "--weights", tmp_path / "none.npz"], 2, "none.npz: no weights can be read"),
-        (["evaluate", maml, *folders], 2, "seed_1: no training of sinusoid_maml was begun there"),
+        (["evaluate", maml, *folders], 2, "seed_1: no training of sinusoid_maml was started there"),
         (["evaluate", maml, "--snapshots", tmp_path], 2, "sinusoid_maml: no training of the seeds any"),
         (
             ["export-training-loop", SPECS / "sinusoid_multitask_l2_reg.yaml", "--out", tmp_path],
@@ -46,14 +46,15 @@ def test_committed_weights_give_the_committed_numbers():
     from maml_tf.experiments.run import build_experiment
     from maml_tf.experiments.spec import read_spec
     from maml_tf.training.adam import TrainingState
-    from maml_tf.training.checkpoint import Saved, read_weights
+    from maml_tf.training.checkpoint import Checkpoint
+    from maml_tf.training.weights import read_weights
 
     spec = read_spec(SPECS / "sinusoid_oracle.yaml")
     result = read_result(ROOT / "reproduce" / "results" / "sinusoid_oracle.json")
     seed = result.seeds[0]
     experiment = build_experiment(spec, seed, None)
     weights = read_weights(ROOT / f"reproduce/checkpoints/sinusoid_oracle/seed_{seed}.npz", experiment.model)
-    scores, _ = experiment.test(Saved(TrainingState.start(weights)))
+    scores, _ = experiment.evaluate(Checkpoint(TrainingState.start(weights)))
     for name in ("5_shot", "20_shot"):
         np.testing.assert_allclose(scores[name].mean(axis=0), result.curves[name].per_seed[0], rtol=1e-3)
 

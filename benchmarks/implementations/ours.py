@@ -70,7 +70,6 @@ def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
             Adam(problem["learning_rate"]),
             batch_size=problem["tasks"],
             seed=(1, 0),
-            jit_compile=learner.task_execution.jit_compile,
         )
         return Benchmark(lambda n: loop(TrainingState.start(params), tf.constant(n))[1].numpy())
     if problem["kind"] == "evaluation":

@@ -1,96 +1,103 @@
 """The multi-task baselines of Table 2: regressors on single tasks, averaged, fine-tuned (Appendix C.1)."""
 
+import os
 import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.baselines.multi_task_averaging import SideBySideRegressors, Trained
+from maml_tf.experiments.base import Experiment, TrainingOptions
 from maml_tf.experiments.sinusoid import fine_tune
+from maml_tf.experiments.sinusoid_spec import MultiTaskAveragingSpec
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
-from maml_tf.models.mlp import KERNEL_STDDEV, MLP
+from maml_tf.models.mlp import KERNEL_STDDEV
 from maml_tf.tasks import random
 from maml_tf.tasks.random import split, uniform
 from maml_tf.tasks.sinusoid import AMPLITUDE, PHASE
 from maml_tf.training.adam import TrainingState
-from maml_tf.training.checkpoint import Saved
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 from maml_tf.training.progress import Progress
 
 # Regressors that each candidate strength of the regulariser is tried on.
 PILOT_REGRESSORS = 25
-# Regressors trained side by side: as many as keep the work in the processor's cache.
+# Number of regressors trained side by side; with more, the work no longer fits into the processor's cache.
 GROUP = 25
-# Initialisations that a regressor is given to reach the threshold; a few get stuck above it.
+# Number of initialisations that a regressor gets to reach the threshold; a few get stuck above it.
 TRIES = 20
 
 
-class MultiTaskExperiment:
-    """One row of Table 2's multi-task baselines, for one seed.
+class MultiTaskExperiment(Experiment):
+    """One row of Table 2's multi-task baselines, for one seed (see `Experiment`).
 
     The strength of the regulariser is not published. Here it is the largest of a grid with which the median regressor
     of a pilot still reaches the threshold (PROTOCOL 2.1); the choice and the fits are recorded in the result.
+
+    Attributes:
+        learner, adapting: the MAML that fine-tunes the average at test. The regressors are trained by `regressors`.
     """
 
-    def __init__(self, spec, seed):
-        self.spec = spec
-        self.seed = seed
-        self.data = {}
-        keras.utils.set_random_seed(seed)
-        self.model = MLP(1, spec.model.hidden, 1, spec.model.batch_norm)
-        self.adapting = MAML(self.model, mean_squared_error, 0.0, spec.inner.train_steps)
+    def __init__(self, spec: MultiTaskAveragingSpec, seed: int, data_folder: str | os.PathLike | None = None):
+        super().__init__(spec, seed, data_folder)
+        self.model = spec.model.build((1,), 1)
+        self.learner = self.adapting = MAML(self.model, mean_squared_error, 0.0, spec.inner.train_steps)
         self.regressors = SideBySideRegressors(self.model, spec.multitask)
 
-    def train(self, run_dir, label):
-        """Trains all regressors and averages them; a finished training is taken from the run folder.
+    def train(self, run_dir: RunDirectory, options: TrainingOptions) -> Checkpoint:
+        """Trains all regressors and averages them; a finished training is taken from the run directory.
 
-        A training that was stopped begins anew: it takes minutes, and ends at the same numbers.
+        A training that was stopped starts from the beginning: it takes minutes, and ends with the same numbers.
 
         Returns:
-            Saved: the averaged parameters as its state, the number of regressors as its iterations; `validations` holds
-            rows (steps, error) of every regressor and `best_score` the chosen strength.
+            The averaged parameters as its state and the number of regressors as its iterations. `validations` holds
+            rows (steps, error) of every regressor, and `best_score` the chosen strength.
         """
         if run_dir.exists():
             return run_dir.read()
         started = time.monotonic()
         fit = self._one_after_another if self.spec.multitask.regulariser == "to_mean" else self._side_by_side
-        strength = self._strength(fit, label)
-        with Progress(label, self.spec.multitask.regressors) as progress:
+        strength = self._strength(fit)
+        with Progress(self.label, self.spec.multitask.regressors) as progress:
             trained = fit(self.spec.multitask.regressors, strength, progress)
         average = [tf.reduce_mean(p, axis=0) for p in trained.params]
-        saved = Saved(TrainingState.start(average)._replace(iteration=tf.constant(self.spec.multitask.regressors)))
-        saved.best_params, saved.best_score, saved.best_iteration = average, strength, saved.iteration
-        saved.validations = np.stack([trained.steps, trained.errors], axis=1).tolist()
-        saved.seconds = time.monotonic() - started
-        run_dir.write(saved)
-        return saved
+        state = TrainingState.start(average)._replace(iteration=tf.constant(self.spec.multitask.regressors))
+        checkpoint = Checkpoint(
+            state,
+            best_params=average,
+            best_score=strength,
+            best_iteration=self.spec.multitask.regressors,
+            validations=np.stack([trained.steps, trained.errors], axis=1).tolist(),
+            seconds=time.monotonic() - started,
+        )
+        run_dir.write(checkpoint)
+        return checkpoint
 
-    def test(self, saved):
+    def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
         """Fine-tunes the averaged parameters on the test functions (see `fine_tune`)."""
-        scores, settings = fine_tune(self.spec, self.adapting, saved.chosen_params)
-        if not saved.validations:  # weights from a file, not a training
+        scores, settings = fine_tune(self.spec, self.learner, checkpoint.params)
+        if not checkpoint.validations:  # weights from a file, not a training
             return scores, {}
-        steps, errors = np.asarray(saved.validations).T
+        steps, errors = np.asarray(checkpoint.validations).T
         return scores, settings | {
-            "regulariser_strength": saved.best_score,
+            "regulariser_strength": checkpoint.best_score,
             "regressors_under_threshold": int((errors < self.spec.multitask.threshold).sum()),
             "median_regressor_error": float(np.median(errors)),
             "median_training_steps": float(np.median(steps)),
         }
 
-    def _strength(self, fit, label):
+    def _strength(self, fit):
         """The largest strength whose pilot fits have a median error under the threshold; the smallest if none has."""
         strengths = sorted(self.spec.multitask.strengths, reverse=True)
         pilot = min(PILOT_REGRESSORS, self.spec.multitask.regressors)
         for strength in strengths[:-1]:
-            with Progress(f"{label}, strength {strength:g}", pilot) as progress:
+            with Progress(f"{self.label}, strength {strength:g}", pilot) as progress:
                 if np.median(fit(pilot, strength, progress, tries=1).errors) < self.spec.multitask.threshold:
                     return strength
         return strengths[-1]
 
     def _side_by_side(self, count, strength, progress, tries=TRIES):
-        """Groups of regressors at once: possible wherever none depends on another."""
+        """Trains groups of regressors at once, which is possible where none depends on another."""
         group = min(GROUP, count)
         done = []
         for index in range(-(-count // group)):
@@ -99,7 +106,7 @@ class MultiTaskExperiment:
         return _joined(done, count)
 
     def _one_after_another(self, count, strength, progress, tries=TRIES):
-        """Each regressor is drawn toward the mean of those before it: sequential by nature. The first is free."""
+        """Trains each regressor toward the mean of those before it, so one after another. The first is free."""
         done, mean = [], None
         for index in range(count):
             done.append(self._fit(1, index, mean, 0.0 if mean is None else strength, tries))
@@ -109,7 +116,7 @@ class MultiTaskExperiment:
         return _joined(done, count)
 
     def _fit(self, count, index, centre, strength, tries):
-        """Trains group `index` of fresh regressors; those that miss the threshold begin anew, `tries` times in all."""
+        """Trains group `index` of fresh regressors; those that miss the threshold get fresh weights, `tries` in all."""
         seed = tf.random.fold_in(tf.constant((self.seed, random.MULTITASK_TASKS[1])), index, alg="philox")
         amplitude_seed, phase_seed, *try_seeds = split(seed, 2 + tries)
         amplitude = uniform(amplitude_seed, [count], *AMPLITUDE)
@@ -119,7 +126,7 @@ class MultiTaskExperiment:
         for try_seed in try_seeds:
             weight_seed, point_seed = split(try_seed, 2)
             params = self._fresh(count, weight_seed)
-            if trained is not None:  # those that arrived stay: at their first check they stop again
+            if trained is not None:  # those that reached the threshold stop at their first check
                 arrived = trained.errors < self.spec.multitask.threshold
                 params = [
                     tf.where(tf.reshape(arrived, [count, *[1] * (p.shape.rank - 1)]), old, p)

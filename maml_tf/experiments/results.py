@@ -1,28 +1,22 @@
-"""Result files: what was measured for one spec, and where it came from."""
+"""Result files: the numbers measured for one spec, and where they come from."""
 
 import dataclasses
-import importlib.metadata
 import json
 import math
+import os
 import pathlib
-import platform
-import subprocess
-import sys
+from typing import Any, NoReturn
 
 from maml_tf._io import atomic_write
 from maml_tf.errors import UsageError
-from maml_tf.experiments.spec import from_mapping
-from maml_tf.runtime import available_cores
+from maml_tf.experiments.schema import from_mapping
 
-MEASURED = ("targets", "curves", "history")
-# What `make publish` and `make docs` rewrite. A change there does not make the code another one.
-NOT_CODE = ("reproduce/results", "reproduce/checkpoints", "reproduce/gate.yaml", "README.md", "docs")
-PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "mujoco", "gymnasium")
+MEASURED = ("targets", "curves", "history")  # the fields whose numbers may have diverged
 
 
 @dataclasses.dataclass(frozen=True)
 class TargetValue:
-    """What was measured for one target: the mean over tasks and seeds, its 95 % half width over tasks."""
+    """The measured value of one target: the mean over tasks and seeds, and its 95 % half width over tasks."""
 
     mean: float
     ci95: float
@@ -64,18 +58,18 @@ class Result:
     history: dict[str, dict[str, tuple[tuple[float, ...], ...]]] | None = None
 
     @property
-    def counts(self):
+    def counts(self) -> bool:
         """Whether the result counts for or against a tolerance: paper profile, run to the end."""
         return self.profile == "paper" and self.iterations_done >= self.iterations_asked
 
 
-def write_result(result, results_folder):
+def write_result(result: Result, results_folder: str | os.PathLike) -> pathlib.Path:
     """Writes a result file where `result_path` says; returns the path.
 
     A diverged mean is written as null, since JSON knows no infinity.
 
     Raises:
-        UsageError: what stands in the result could not be read again.
+        UsageError: the result could not be read again.
     """
     path = result_path(result.spec, result.profile, results_folder)
     content = dataclasses.asdict(result)
@@ -86,7 +80,7 @@ def write_result(result, results_folder):
     return path
 
 
-def longer_result(result, results_folder):
+def longer_result(result: Result, results_folder: str | os.PathLike) -> pathlib.Path | None:
     """The path of a partial result of the same spec with more iterations, or None: no shorter run may replace it."""
     path = result_path(result.spec, result.profile, results_folder)
     if result.profile == "paper" or not path.exists():
@@ -97,8 +91,12 @@ def longer_result(result, results_folder):
         return None
 
 
-def read_result(path):
-    """Reads a result file; UsageError names the file and the key that is not as it should be."""
+def read_result(path: str | os.PathLike) -> Result:
+    """Reads a result file and checks it.
+
+    Raises:
+        UsageError: names the file and the key that is wrong.
+    """
     path = pathlib.Path(path)
     try:
         mapping = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
@@ -106,7 +104,7 @@ def read_result(path):
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise UsageError(f"{path}: not valid JSON: {error}") from None
-    if isinstance(mapping, dict):  # only measured values can have diverged
+    if isinstance(mapping, dict):
         mapping |= {key: _infinite(mapping[key]) for key in MEASURED if mapping.get(key) is not None}
     result = from_mapping(Result, mapping, path)
     if result.spec != path.stem:
@@ -124,7 +122,7 @@ def read_result(path):
                 raise UsageError(
                     f"{path}: {kind}.{name}.per_seed: {len(entry.per_seed)} values for {len(result.seeds)} seeds"
                 )
-    for name, value in result.targets.items():  # the verdict goes by the mean, the seeds must bear it out
+    for name, value in result.targets.items():  # verdicts judge the mean, which the seeds must confirm
         over_seeds = sum(value.per_seed) / len(value.per_seed)
         if not math.isclose(value.mean, over_seeds, rel_tol=1e-5, abs_tol=1e-9):
             raise UsageError(f"{path}: targets.{name}.mean: {value.mean} is not the mean of per_seed, {over_seeds}")
@@ -137,7 +135,7 @@ def read_result(path):
     return result
 
 
-def read_results(results_folder):
+def read_results(results_folder: str | os.PathLike) -> dict[str, Result]:
     """All results of a folder: {spec name: Result}, one for each spec.
 
     A paper result comes before one of the half-way mark, and that one before any other partial result.
@@ -158,57 +156,12 @@ def read_results(results_folder):
     return results
 
 
-def provenance():
-    """Where a result comes from: git_commit, packages and hardware, as fields of a Result."""
-    return {"git_commit": _git_commit(), "packages": _package_versions(), "hardware": _hardware()}
-
-
-def result_path(spec: str, profile: str, results_folder: str | pathlib.Path) -> pathlib.Path:
+def result_path(spec: str, profile: str, results_folder: str | os.PathLike) -> pathlib.Path:
     """Where a result file belongs: paper results in the folder itself, others in `half/` or `partial/` below it."""
     return pathlib.Path(results_folder) / {"paper": "", "half": "half"}.get(profile, "partial") / f"{spec}.json"
 
 
-def _git_commit():
-    here = pathlib.Path(__file__).resolve().parent
-
-    def git(*arguments):
-        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        rewritten = [f":(top,exclude){path}" for path in NOT_CODE]
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *rewritten)
-        return git("rev-parse", "HEAD") + ("+dirty" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _package_versions():
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
-
-
-def _hardware():
-    model = platform.processor() or platform.machine()
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
-        ]
-        model = names[0] if names else model
-    hardware = f"{model}, {available_cores()} cores"
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is not None:
-        for gpu in tensorflow.config.list_physical_devices("GPU"):
-            hardware += ", " + tensorflow.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-    return hardware
-
-
-def _finite(value):
+def _finite(value: Any) -> Any:
     """The value with every non-finite number as None."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
@@ -217,7 +170,7 @@ def _finite(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _infinite(value):
+def _infinite(value: Any) -> Any:
     """The value with every null as infinity: the reverse of `_finite`."""
     if isinstance(value, dict):
         return {key: _infinite(item) for key, item in value.items()}
@@ -226,5 +179,5 @@ def _infinite(value):
     return math.inf if value is None else value
 
 
-def _no_constant(name):
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number; a diverged value is written as null")

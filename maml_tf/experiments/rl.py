@@ -1,38 +1,42 @@
 """The arms of reinforcement learning: MAML, pretrained, random, oracle, context vector (section 5.3, Appendix C.2)."""
 
 import functools
+import os
+from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
+import tensorflow as tf
 
 from maml_tf.errors import UsageError
-from maml_tf.experiments.spec import MetaSpec
+from maml_tf.experiments.base import Experiment, TrainingOptions
+from maml_tf.experiments.rl_spec import PolicySections, RandomPolicySpec, TrustRegionSpec
 from maml_tf.rl.envs.registry import environment
 from maml_tf.rl.maml_adam import MAMLAdam
-from maml_tf.rl.maml_trpo import MAMLTRPO
+from maml_tf.rl.maml_trpo import MAMLTRPO, AdaptationStep
 from maml_tf.rl.policy import GaussianPolicy
 from maml_tf.rl.sampling.sampler import Sampler
 from maml_tf.rl.training import train
 from maml_tf.rl.trpo import TrustRegion
 from maml_tf.tasks import random
-from maml_tf.training.adam import Adam, TrainingState
-from maml_tf.training.checkpoint import Saved
+from maml_tf.training.adam import Adam
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
 
-class ReinforcementLearningExperiment:
-    """Policy, learner, environments, training and test of one arm, for one seed.
+class ReinforcementLearningExperiment(Experiment):
+    """One arm, for one seed (see `Experiment`).
 
     The random arm is not trained: its policy is the one that the seed initialises (PROTOCOL 3.7).
 
-    Args:
-        spec: an ExperimentSpec of the experiment "reinforcement_learning".
-        seed: of the initial policy, the training goals and the training samples.
+    Attributes:
+        make_envs: number of environments -> a TaskVectorEnv of the spec's family.
+        test_goals: the fixed goals of the test, [T, ...].
+
+    Raises:
+        UsageError: the spec asks for more test goals than there are.
     """
 
-    def __init__(self, spec, seed):
-        self.spec = spec
-        self.seed = seed
-        self.data = {}
+    def __init__(self, spec: PolicySections, seed: int, data_folder: str | os.PathLike | None = None):
+        super().__init__(spec, seed, data_folder)
         env_class = environment(spec.tasks.environment).vector_class
         self.make_envs = functools.partial(env_class, reveal_task=spec.tasks.reveal_task)
         self.test_goals = env_class.goal_distribution.test_goals()[: spec.evaluation.tasks]
@@ -41,52 +45,43 @@ class ReinforcementLearningExperiment:
                 f"{spec.name}: evaluation.tasks: {spec.evaluation.tasks} is not allowed; there are "
                 f"{len(self.test_goals)} test goals"
             )
-        keras.utils.set_random_seed(seed)
         one = self.make_envs(1)
         sizes = one.single_observation_space.shape[0], one.single_action_space.shape[0]
         self.model = GaussianPolicy(*sizes, spec.model.hidden, spec.model.activation, spec.model.context_size)
-        step_size, inner = spec.inner.step_size, (spec.inner.train_steps, spec.inner.likelihood_ratio)
-        if isinstance(spec.meta, MetaSpec):
-            self.learner = MAMLAdam(self.model, step_size, Adam(spec.meta.learning_rate), *inner)
-        else:
-            region = TrustRegion(spec.meta.max_kl) if spec.meta else None
-            self.learner = MAMLTRPO(self.model, step_size, region, *inner)
-        self.initial_params = self.learner.initial_params()
+        self.learner = _learner(spec, self.model)
 
-    def train(self, run_dir, label, resume=False, tensorboard=False):
-        """Trains the policy, or takes the finished training that the run folder holds; returns Saved."""
-        if self.spec.meta is None:
-            return Saved(TrainingState.start(self.initial_params))
-        # All goals' trajectories in one batch come from environments side by side, as the test's (see Sampler).
-        together = self.spec.tasks.goal_every == "trajectory"
-        sampler = Sampler(
-            self.make_envs, self.spec.meta.batch_size, self.spec.tasks.trajectories, keep_first_finished=together
-        )
+    def train(self, run_dir: RunDirectory, options: TrainingOptions) -> Checkpoint:
+        """See `Experiment.train`. The checkpoint of the random arm is the initial policy."""
+        if isinstance(self.spec, RandomPolicySpec):
+            return Checkpoint(self.learner.initial_state())
+        tasks, meta = self.spec.tasks, self.spec.meta
+        # With a new goal for every trajectory, the environments run side by side, as in the test (see Sampler).
+        side_by_side = tasks.goal_every == "trajectory"
         return train(
             self.learner,
-            sampler,
-            iterations=self.spec.meta.iterations,
-            goal_every=self.spec.tasks.goal_every,
+            Sampler(self.make_envs, meta.batch_size, tasks.trajectories, keep_first_finished=side_by_side),
+            iterations=meta.iterations,
+            goal_every=tasks.goal_every,
             seed=self.seed,
             run_dir=run_dir,
-            resume=resume,
-            tensorboard=tensorboard,
-            label=label,
+            resume=options.resume,
+            tensorboard=options.tensorboard,
+            label=self.label,
         )
 
-    def test(self, saved):
+    def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
         """Adapts the model with the best training return to the test goals, and the last one.
 
         Returns:
-            (scores, settings): mean undiscounted returns [tasks, steps + 1] by curve name, of the chosen model their
-            lengths too (where rollouts can end early, what a return says depends on them); and the chosen iteration.
+            (scores, settings): mean undiscounted returns [tasks, steps + 1] by curve name, and for the chosen model the
+            mean lengths of the rollouts (a return depends on them where rollouts can end early); the chosen iteration.
         """
         scores, settings, failures = {}, {}, 0
-        models = {"return": saved.chosen_params}
-        if saved.best_params is not None:
-            models["return_last_model"] = saved.state.params
-            settings = {"best_iteration": saved.best_iteration, "best_training_return": saved.best_score}
-            settings |= {"training_physics_failures": saved.physics_failures}
+        models = {"return": checkpoint.params}
+        if checkpoint.best_params is not None:
+            models["return_last_model"] = checkpoint.state.params
+            settings = {"best_iteration": checkpoint.best_iteration, "best_training_return": checkpoint.best_score}
+            settings |= {"training_physics_failures": checkpoint.physics_failures}
         for name, params in models.items():
             headline, *others = self.spec.evaluation.later_factors
             for factor in (headline, *others):
@@ -101,16 +96,18 @@ class ReinforcementLearningExperiment:
                 failures += sum(int(step.trajectories.physics_failures.sum()) for step in steps)
         return scores, settings | {"test_physics_failures": failures}
 
-    def adaptation(self, params, later_factor, goals=None):
+    def adaptation(
+        self, params: Sequence[tf.Tensor], later_factor: float, goals: np.ndarray | None = None
+    ) -> Iterator[AdaptationStep]:
         """The test of one policy: policy gradient on every test goal, all of them in lockstep (PROTOCOL 3.6).
 
         Args:
-            params: theta, a list.
-            later_factor: alpha of the second step on, over the first's.
+            params: theta.
+            later_factor: alpha from the second step on, over the first's.
             goals: [T, ...]; all test goals by default.
 
         Returns:
-            An iterator over the `AdaptationStep` of 0, 1, ... gradient steps.
+            An iterator over the steps with 0, 1, ... gradient steps.
         """
         test = self.spec.evaluation
         step_sizes = [test.step_size * (later_factor if step else 1.0) for step in range(test.steps)]
@@ -118,3 +115,12 @@ class ReinforcementLearningExperiment:
         sampler = Sampler(self.make_envs, len(goals), test.trajectories, keep_first_finished=True)
         rng = np.random.default_rng(random.TEST_TASKS)
         return self.learner.adaptation(params, sampler, goals, step_sizes, rng)
+
+
+def _learner(spec: PolicySections, policy: GaussianPolicy) -> MAMLTRPO:
+    inner = (spec.inner.train_steps, spec.inner.likelihood_ratio)
+    if isinstance(spec, RandomPolicySpec):
+        return MAMLTRPO(policy, spec.inner.step_size, None, *inner)
+    if isinstance(spec.meta, TrustRegionSpec):
+        return MAMLTRPO(policy, spec.inner.step_size, TrustRegion(spec.meta.max_kl), *inner)
+    return MAMLAdam(policy, spec.inner.step_size, Adam(spec.meta.learning_rate), *inner)

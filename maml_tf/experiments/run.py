@@ -1,127 +1,139 @@
-"""From a spec to a result: train every seed, test it, put the numbers together."""
+"""From a spec to a result: train every seed, evaluate it, put the numbers together, write them."""
 
+import dataclasses
 import hashlib
+import os
 import pathlib
 import shutil
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.evaluation.intervals import half_width_95
-from maml_tf.experiments.few_shot import ImageClassificationExperiment
-from maml_tf.experiments.multi_task import MultiTaskExperiment
-from maml_tf.experiments.results import Curve, Result, TargetValue, provenance
-from maml_tf.experiments.rl import ReinforcementLearningExperiment
-from maml_tf.experiments.sinusoid import SinusoidExperiment
-from maml_tf.experiments.supervised import SupervisedExperiment
-from maml_tf.training.checkpoint import RunDirectory, write_weights
+from maml_tf.experiments.base import Experiment, TrainingOptions
+from maml_tf.experiments.provenance import git_commit, provenance
+from maml_tf.experiments.registry import experiment_class
+from maml_tf.experiments.results import (
+    Curve,
+    Result,
+    TargetValue,
+    longer_result,
+    read_result,
+    result_path,
+    write_result,
+)
+from maml_tf.experiments.spec import ExperimentSpec, TargetSpec
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 from maml_tf.training.progress import announce
-from maml_tf.training.train import meta_train
+from maml_tf.training.weights import write_weights
+
+Path = str | os.PathLike
+# Profiles whose chosen weights are kept, each with the ending of their file names.
+WEIGHTS_KEPT = {"paper": "", "half": "_half"}
 
 
-def build_experiment(spec, seed, data_folder):
-    """The experiment that a spec describes, for one seed. From here on GPUs multiply in the precision it asks for."""
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """One trained seed of a spec.
+
+    Attributes:
+        experiment: its Experiment.
+        checkpoint: what its training reached.
+        run_dir: where that is saved.
+    """
+
+    experiment: Experiment
+    checkpoint: Checkpoint
+    run_dir: RunDirectory
+
+
+def build_experiment(spec: ExperimentSpec, seed: int, data_folder: Path | None) -> Experiment:
+    """The experiment that a spec describes, for one seed.
+
+    From here on GPUs multiply in the precision that the spec asks for.
+    """
     tf.config.experimental.enable_tensor_float_32_execution(spec.model.precision == "tensor_float_32")
-    if spec.method == "supervised":
-        return SupervisedExperiment(spec, seed, data_folder)
-    if spec.experiment == "image_classification":
-        return ImageClassificationExperiment(spec, seed, data_folder)
-    if spec.experiment == "reinforcement_learning":
-        return ReinforcementLearningExperiment(spec, seed)
-    if spec.method == "multitask":
-        return MultiTaskExperiment(spec, seed)
-    return SinusoidExperiment(spec, seed)
+    return experiment_class(spec)(spec, seed, data_folder)
 
 
-def run_directory_of(spec, seed, runs_folder, commit=None):
-    """Where a spec's training of one seed lives: named by the spec's hash, so that no stale state is resumed."""
+def run_directory_of(spec: ExperimentSpec, seed: int, runs_folder: Path, commit: str | None = None) -> RunDirectory:
+    """The directory of a spec's training of one seed. The spec's hash is in its name, so no stale state is resumed."""
     return RunDirectory(pathlib.Path(runs_folder) / spec.name / f"{spec.profile}-{spec.hash}" / f"seed_{seed}", commit)
 
 
-def train(spec, seed, *, runs_folder, data_folder, resume=False, restart=False, tensorboard=False):
-    """Trains one seed of a spec, or takes the finished training that its run folder holds.
+def train(
+    spec: ExperimentSpec,
+    seed: int,
+    *,
+    runs_folder: Path,
+    data_folder: Path | None,
+    restart: bool = False,
+    options: TrainingOptions | None = None,
+) -> Trained:
+    """Trains one seed of a spec, or takes the finished training that its run directory holds.
 
-    Returns:
-        (experiment, saved): the experiment and what its training reached.
+    Args:
+        spec, seed: what to train.
+        runs_folder: the folder of all run directories.
+        data_folder: the prepared data sets.
+        restart: remove what the run directory holds and train from the beginning.
+        options: how to train; see TrainingOptions.
+
+    Raises:
+        UsageError: the run directory holds an unfinished training, and the options do not say to resume it.
     """
-    run_dir = run_directory_of(spec, seed, runs_folder, provenance()["git_commit"])
+    run_dir = run_directory_of(spec, seed, runs_folder, git_commit())
     if restart and run_dir.path.exists():
         shutil.rmtree(run_dir.path)
     experiment = build_experiment(spec, seed, data_folder)
-    label = f"{spec.name} ({spec.profile}, seed {seed})"
-    if spec.method == "multitask":
-        return experiment, experiment.train(run_dir, label)
-    if spec.experiment == "reinforcement_learning":
-        return experiment, experiment.train(run_dir, label, resume=resume, tensorboard=tensorboard)
-    saved = meta_train(
-        experiment.learner,
-        experiment.distribution,
-        experiment.initial_params,
-        spec.meta,
-        seed=seed,
-        run_dir=run_dir,
-        jit_compile=experiment.learner.task_execution.jit_compile,
-        validate=experiment.validate,
-        validate_every=spec.validation.every if spec.validation else None,
-        resume=resume,
-        tensorboard=tensorboard,
-        label=label,
-    )
-    return experiment, saved
+    return Trained(experiment, experiment.train(run_dir, options or TrainingOptions()), run_dir)
 
 
-def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=None, **training_options):
-    """Trains and tests every seed of a spec.
+def evaluate(
+    spec: ExperimentSpec, trained: Iterable[Trained], *, command: str, weights_folder: Path | None = None
+) -> Result:
+    """Tests every seed and puts the numbers together.
 
     Args:
-        spec: an ExperimentSpec.
-        runs_folder: where trainings under way live.
-        data_folder: the prepared data sets.
-        command: what the user ran, for the result file.
+        spec: what was trained.
+        trained: its seeds, in the spec's order; an iterator, so that each can be trained when its turn comes.
+        command: the user's command, for the result file.
         weights_folder: the chosen weights of every seed are written to `<weights_folder>/<spec>/seed_<n>.npz`.
-        **training_options: resume, restart, tensorboard (see `train`).
-
-    Returns:
-        A Result.
     """
-    if not spec.seeds:
-        raise UsageError(f"{spec.name}: seeds: at least one is needed")
-    scores, settings, weights, wall_seconds, iterations, data = {}, {}, {}, 0.0, [], {}
-    elsewhere, history = {}, {}
-    for seed in spec.seeds:
-        experiment, saved = train(spec, seed, runs_folder=runs_folder, data_folder=data_folder, **training_options)
-        iterations.append(saved.iteration)
-        elsewhere |= {saved.origin["trained_on"]: None} if saved.origin else {}
-        announce(f"{spec.name} ({spec.profile}, seed {seed}): testing")
+    scores: dict[str, list[np.ndarray]] = {}
+    settings, weights, history, data, iterations, wall_seconds = {}, {}, {}, {}, [], 0.0
+    hardware_elsewhere: dict[str, None] = {}
+    for seed, one in zip(spec.seeds, trained, strict=True):
+        experiment, checkpoint = one.experiment, one.checkpoint
+        announce(f"{experiment.label}: testing")
         started = time.monotonic()
-        kept = {"run_folder": run_directory_of(spec, seed, runs_folder).path} if spec.method == "supervised" else {}
-        seed_scores, seed_settings = experiment.test(saved, **kept)
-        # Training and test count with the time they took when they ran, which may have been in several processes.
-        wall_seconds += saved.seconds + saved.validation_seconds + time.monotonic() - started
-        wall_seconds += experiment.test_seconds_elsewhere if kept else 0.0
-        seed_settings |= {"training_seconds": round(saved.seconds, 1)}
-        seed_settings |= {"validation_seconds": round(saved.validation_seconds, 1)} | saved.origin
-        data = {key: str(value) for key, value in experiment.data.items()}
+        seed_scores, seed_settings = experiment.evaluate(checkpoint, one.run_dir)
+        # Training and test count with the time that they took when they ran, which may have been in several processes.
+        wall_seconds += time.monotonic() - started + experiment.seconds_elsewhere
+        wall_seconds += checkpoint.seconds + checkpoint.validation_seconds
+        iterations.append(checkpoint.iteration)
         for name, values in seed_scores.items():
             scores.setdefault(name, []).append(values)
-        if saved.trained_at:  # the result's own `git_commit` is that of the code that tested
-            seed_settings["trained_at"] = ", ".join(saved.trained_at)
-        settings[f"seed_{seed}"] = seed_settings
-        if saved.losses:
-            curves = {"losses": saved.losses, "validations": saved.validations}
-            history[f"seed_{seed}"] = {
-                name: tuple(tuple(map(float, row)) for row in rows) for name, rows in curves.items()
-            }
+        settings[f"seed_{seed}"] = seed_settings | _settings_of(checkpoint)
+        if checkpoint.losses:
+            history[f"seed_{seed}"] = _history_of(checkpoint)
+        if checkpoint.origin:
+            hardware_elsewhere[checkpoint.origin["trained_on"]] = None
+        data = {key: str(value) for key, value in experiment.data.items()}
         if weights_folder is not None:
-            path = pathlib.Path(weights_folder) / spec.name / f"seed_{seed}.npz"
-            write_weights(path, experiment.model, saved.chosen_params)
-            weights[f"{path.parent.name}/{path.name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            name = f"{spec.name}/seed_{seed}{WEIGHTS_KEPT.get(spec.profile, '')}.npz"
+            path = pathlib.Path(weights_folder) / name
+            write_weights(path, experiment.learner, checkpoint.params)
+            weights[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    if not scores:
+        raise UsageError(f"{spec.name}: seeds: at least one is needed")
     curves = {name: summarise(values) for name, values in scores.items()}
     measured_by = provenance()
-    if elsewhere:
-        measured_by["hardware"] = f"trained on {'; '.join(elsewhere)}; tested on {measured_by['hardware']}"
+    if hardware_elsewhere:
+        measured_by["hardware"] = f"trained on {'; '.join(hardware_elsewhere)}; tested on {measured_by['hardware']}"
     return Result(
         spec=spec.name,
         profile=spec.profile,
@@ -144,10 +156,60 @@ def run_experiment(spec, *, runs_folder, data_folder, command, weights_folder=No
     )
 
 
-def summarise(scores):
+def train_and_evaluate(
+    spec: ExperimentSpec,
+    *,
+    runs_folder: Path,
+    data_folder: Path | None,
+    results_folder: Path,
+    command: str,
+    weights_folder: Path | None = None,
+    restart: bool = False,
+    options: TrainingOptions | None = None,
+) -> Result:
+    """Trains and tests a spec unless that is done, and writes its result file and weights.
+
+    The runs folder says what is done: it holds the finished trainings and, next to them, the result of testing them,
+    which is valid as long as the code is the same. Results of the `smoke` profile stay there: their numbers mean
+    nothing.
+
+    Args:
+        spec: what to train and test.
+        runs_folder, data_folder, restart, options: see `train`.
+        results_folder: where the result file goes; a partial result there with more iterations stays in its place.
+        command: see `evaluate`.
+        weights_folder: see `evaluate`; weights of the profiles `paper` and `half` are kept.
+    """
+    tested = tested_folder(spec, runs_folder)
+    result = None if restart else _tested_by_this_code(result_path(spec.name, spec.profile, tested))
+    if result is None:
+        folders = {"runs_folder": runs_folder, "data_folder": data_folder}
+
+        def trained() -> Iterator[Trained]:
+            for seed in spec.seeds:
+                yield train(spec, seed, restart=restart, options=options, **folders)
+
+        kept = weights_folder if spec.profile in WEIGHTS_KEPT else None
+        result = evaluate(spec, trained(), command=command, weights_folder=kept)
+        write_result(result, tested)
+    if spec.profile != "smoke":
+        longer = longer_result(result, results_folder)
+        if longer is None:
+            write_result(result, results_folder)
+        else:
+            announce(f"{longer} stays, it has more iterations than {result.iterations_done}; remove it to replace it")
+    return result
+
+
+def tested_folder(spec: ExperimentSpec, runs_folder: Path) -> pathlib.Path:
+    """The folder of the result of testing a spec's finished trainings, which is next to them."""
+    return run_directory_of(spec, 0, runs_folder).path.parent / f"measured-{spec.full_hash}"
+
+
+def summarise(scores: Sequence[np.ndarray]) -> Curve:
     """A Curve of several seeds' scores [tasks, steps + 1].
 
-    The mean is over tasks and seeds. The interval is over tasks, for one trained model, as the paper's: the mean of
+    The mean is over tasks and seeds. The interval is over tasks, for one trained model, as in the paper: the mean of
     the seeds' half widths.
     """
     per_seed = np.stack([values.mean(axis=0, dtype=np.float64) for values in scores])
@@ -160,8 +222,20 @@ def summarise(scores):
     )
 
 
-def target_value(curves, answer, scores, where):
-    """The TargetValue of a TargetSpec: one point of a curve, with the tasks that it was measured on."""
+def target_value(
+    curves: Mapping[str, Curve], answer: TargetSpec, scores: Mapping[str, Sequence[np.ndarray]], where: str
+) -> TargetValue:
+    """The measured value of a target.
+
+    Args:
+        curves: the measured curves by name.
+        answer: which point of which curve it is.
+        scores: the scores [tasks, steps + 1] of every seed, by curve.
+        where: the target, for the message.
+
+    Raises:
+        UsageError: there is no such point.
+    """
     curve = curves.get(answer.curve)
     if curve is None or answer.step not in curve.grad_steps:
         raise UsageError(
@@ -174,3 +248,31 @@ def target_value(curves, answer, scores, where):
         n_tasks=len(scores[answer.curve][0]),
         per_seed=tuple(values[point] for values in curve.per_seed),
     )
+
+
+def _settings_of(checkpoint: Checkpoint) -> dict[str, float | str]:
+    """What a result file says about the training of one seed."""
+    settings = {
+        "training_seconds": round(checkpoint.seconds, 1),
+        "validation_seconds": round(checkpoint.validation_seconds, 1),
+    } | checkpoint.origin
+    if checkpoint.trained_at:  # the result's own `git_commit` is that of the code that tested
+        settings["trained_at"] = ", ".join(checkpoint.trained_at)
+    return settings
+
+
+def _history_of(checkpoint: Checkpoint) -> dict[str, tuple[tuple[float, ...], ...]]:
+    rows = {"losses": checkpoint.losses, "validations": checkpoint.validations}
+    return {name: tuple(tuple(map(float, row)) for row in curve) for name, curve in rows.items()}
+
+
+def _tested_by_this_code(path: pathlib.Path) -> Result | None:
+    """The result in a file, if this very commit measured it."""
+    commit = git_commit()
+    if not path.exists() or commit.endswith("+dirty"):
+        return None
+    try:
+        result = read_result(path)
+    except UsageError:  # written by a version with other fields
+        return None
+    return result if result.git_commit == commit else None

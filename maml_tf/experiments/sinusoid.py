@@ -1,16 +1,21 @@
 """The arms of the sinusoid regression: MAML, pretrained on all tasks, oracle (section 5.1)."""
 
-import keras
+import os
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.evaluation.stepwise import Evaluation
+from maml_tf.experiments.base import CompiledExperiment
+from maml_tf.experiments.sinusoid_spec import SinusoidSections, SinusoidSpec
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
-from maml_tf.models.mlp import MLP
 from maml_tf.tasks import random
+from maml_tf.tasks.base import TaskDistribution
 from maml_tf.tasks.sinusoid import SinusoidTasks
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
 # The check of the task distribution against its closed form needs many functions: 600 leave it uncertain by 8 %.
 CHECK_BLOCKS = 100
@@ -20,22 +25,18 @@ HALF_QUERIES = 50
 DIVERGED = 100.0
 
 
-class SinusoidExperiment:
-    """Model, learner, tasks and test of one arm, for one seed.
+class SinusoidExperiment(CompiledExperiment):
+    """One arm, for one seed (see `Experiment`).
 
     The model of the last iteration is tested: the authors' code validates no sinusoid model (PROTOCOL 5, row 15).
 
-    Args:
-        spec: an ExperimentSpec of the experiment "sinusoid".
-        seed: of the initial weights and the training tasks.
-        data_folder: not used: the tasks are drawn from a formula.
+    Attributes:
+        adapting: the MAML learner that adapts the model at test, which all arms have.
     """
 
-    def __init__(self, spec, seed, data_folder=None):
-        self.spec = spec
-        self.data = {}
-        keras.utils.set_random_seed(seed)
-        self.model = MLP(3 if spec.tasks.reveal_task else 1, spec.model.hidden, 1, spec.model.batch_norm)
+    def __init__(self, spec: SinusoidSpec, seed: int, data_folder: str | os.PathLike | None = None):
+        super().__init__(spec, seed, data_folder)
+        self.model = spec.model.build((3 if spec.tasks.reveal_task else 1,), 1)
         self.adapting = MAML(
             self.model,
             mean_squared_error,
@@ -43,18 +44,16 @@ class SinusoidExperiment:
             spec.inner.train_steps,
             first_order=spec.inner.first_order,
         )
-        self.initial_params = self.adapting.initial_params()
         self.learner = self.adapting if spec.method == "maml" else JointTraining(self.model, mean_squared_error)
-        self.distribution = SinusoidTasks(spec.tasks.shots, spec.tasks.queries, spec.tasks.reveal_task)
-        self.validate = None
+        self.tasks = SinusoidTasks(spec.tasks.shots, spec.tasks.queries, spec.tasks.reveal_task)
 
-    def test(self, saved):
+    def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
         """Fine-tunes the trained parameters on the test functions, for every K.
 
         Returns:
             (scores, settings): mean squared errors [tasks, steps + 1] by curve name, and what was chosen on the way.
         """
-        params = saved.chosen_params
+        params = checkpoint.params
         scores, settings = fine_tune(self.spec, self.adapting, params)
         for name, errors in scores.items():
             settings[f"diverged_{name}"] = int((~(errors[:, -1] < DIVERGED)).sum())
@@ -67,26 +66,28 @@ class SinusoidExperiment:
             step_size=settings.get(f"step_size_{K}_shot"),
         )
         zeros = [tf.zeros_like(p) for p in params]
-        scores["zero_predictor"] = error_per_step(self.spec, self.adapting, self.distribution, 0)(
+        scores["zero_predictor"] = error_per_step(self.spec, self.adapting, self.tasks, 0)(
             zeros, seed=random.TEST_TASKS, num_tasks=CHECK_BLOCKS * num_tasks
         )
         return scores, settings
 
 
-def error_per_step(spec, learner, tasks, num_steps):
+def error_per_step(spec: SinusoidSections, learner: MAML, tasks: TaskDistribution, num_steps: int) -> Evaluation:
     """An Evaluation of mean squared errors."""
     block = spec.block(spec.evaluation.tasks)
     return Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, eval_batch_size=block)
 
 
-def fine_tune(spec, learner, params):
+def fine_tune(
+    spec: SinusoidSections, learner: MAML, params: Sequence[tf.Tensor]
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Tests `params` on the fixed functions: K support points, K query points, 0 to `evaluation.steps` steps.
 
     A tuned step size is chosen for each K by the mean squared error after the last step, on functions apart from the
-    test ones; the curve with the step size that is best after one step is reported beside it (PROTOCOL 2.1).
+    test ones. The curve with the step size that is best after one step is reported next to it (PROTOCOL 2.1).
 
     Args:
-        spec: an ExperimentSpec of the sinusoid.
+        spec: of a sinusoid experiment.
         learner: a MAML around the model.
         params: theta to start from.
 

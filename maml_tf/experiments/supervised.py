@@ -2,8 +2,10 @@
 
 import dataclasses
 import itertools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,48 +16,38 @@ from maml_tf.baselines.supervised import (
     nearest_neighbour_accuracies,
     population_statistics,
 )
-from maml_tf.experiments.few_shot import dtype_policy, load_classes
+from maml_tf.experiments.base import CompiledExperiment
+from maml_tf.experiments.few_shot_spec import SupervisedBaselineSpec
 from maml_tf.experiments.resumable_test import ResumableTest, code_digest, params_digest
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.losses import mean_cross_entropy
 from maml_tf.models.batch_norm import given_statistics
-from maml_tf.models.conv import MiniImagenetConv
 from maml_tf.runtime import available_cores
 from maml_tf.tasks import random
 from maml_tf.tasks.episodes import Episodes
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
 STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # training images that batch norm's fixed statistics are taken from
 
 
-class SupervisedExperiment:
-    """Model, learner, batches, validation and test of the supervised baselines, for one seed.
+class SupervisedExperiment(CompiledExperiment):
+    """Both rows, for one seed (see `Experiment`).
 
     The network learns to tell the training classes apart. At test its batch norm has fixed statistics.
-
-    Args:
-        spec: an ExperimentSpec of the method "supervised".
-        seed: of the initial weights and the batches.
-        data_folder: the prepared data sets (`make data`).
-
-    Raises:
-        DataMissingError: the data set is missing there or damaged.
     """
 
-    def __init__(self, spec, seed, data_folder):
-        self.spec = spec
-        self.classes = load_classes(spec.tasks, data_folder)
+    def __init__(self, spec: SupervisedBaselineSpec, seed: int, data_folder: str | os.PathLike | None = None):
+        super().__init__(spec, seed, data_folder)
+        self.classes = spec.tasks.load(data_folder)
         self.data = self.classes["train"].source
         images = self.classes["train"].images
-        keras.utils.set_random_seed(seed)
         self.model, self.tuned_model = (
-            MiniImagenetConv(images.shape[2:], outputs, spec.model.filters, dtype_policy(spec.model))
-            for outputs in (images.shape[0], spec.tasks.ways)
+            spec.model.build(images.shape[2:], outputs) for outputs in (images.shape[0], spec.tasks.ways)
         )
         self.learner = SupervisedTraining(self.model, mean_cross_entropy)
-        self.initial_params = self.learner.initial_params()
-        self.distribution = LabelledImages(images)
+        self.tasks = LabelledImages(images)
         batches = [
-            self.distribution.sample(tf.constant([random.TUNING_TASKS[1], index]), STATISTICS_BATCH)
+            self.tasks.sample(tf.constant([random.TUNING_TASKS[1], index]), STATISTICS_BATCH)
             for index in range(STATISTICS_BATCHES)
         ]
         self.statistics_batches = [batch.support_x[0] for batch in batches]
@@ -75,30 +67,30 @@ class SupervisedExperiment:
 
         self.nearest_neighbour, self.fine_tuning = _for_blocks(nearest, spec.block), _for_blocks(tuned, spec.block)
 
-    def validate(self, params):
+    def validate(self, params: Sequence[tf.Tensor]) -> float:
         """Nearest-neighbour accuracy in percent by cosine on the validation tasks, K = the first tested."""
         return self._nearest(params, self._statistics(params), "validation", self.spec.evaluation.shots[0])[:, 0].mean()
 
-    def test(self, saved, run_folder=None):
+    def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
         """Tests both uses of the chosen network, each with its own choices made on the validation tasks.
 
         Args:
-            saved: what the training reached.
-            run_folder: the folder of the training; accuracies are kept below it as they are computed, so that a test
-                that was killed goes on, and several processes can share one test.
+            checkpoint: what the training reached.
+            run_dir: of the training. Accuracies are kept in it as they are computed, so that a killed test continues,
+                and several processes can share one test.
 
         Returns:
             (scores, settings): accuracies in percent by curve: `<K>_shot_nearest_neighbour` and
             `<K>_shot_fine_tuning` [tasks, 1] are the rows of the table, `..._cosine`, `..._euclidean` and
             `..._by_update` [tasks, steps + 1] what they were chosen from.
         """
-        params, spec = saved.chosen_params, self.spec
+        params, spec = checkpoint.params, self.spec
         shots, grid = spec.evaluation.shots, tuple(itertools.product(spec.inner.step_grid, spec.inner.decay_grid))
         statistics = self._statistics(params)
         test = ResumableTest(
-            None if run_folder is None else run_folder / "test_parts",
+            None if run_dir is None else run_dir.path / "test_parts",
             self._depends_on(params),
-            label=f"{spec.name} ({spec.profile}): testing",
+            label=f"{self.label}: testing",
             total=len(shots) * (3 + len(grid)),
         )
 
@@ -121,7 +113,8 @@ class SupervisedExperiment:
             chosen[K] = (setting, int(by_setting[setting].argmax()))
         parts |= test.compute({_part("test", K, chosen[K][0]): tuned("test", K, chosen[K][0]) for K in shots})
 
-        scores, settings = {}, {"best_iteration": saved.best_iteration, "best_validation_accuracy": saved.best_score}
+        scores = {}
+        settings = {"best_iteration": checkpoint.best_iteration, "best_validation_accuracy": checkpoint.best_score}
         for K in shots:
             tested = parts[_part("test", K)]
             best = int(parts[_part("validation", K)].mean(axis=0).argmax())
@@ -137,10 +130,10 @@ class SupervisedExperiment:
                 f"{K}_shot_decay": setting[1],
                 f"{K}_shot_updates": updates,
             }
-        self.test_seconds_elsewhere = test.seconds_elsewhere
+        self.seconds_elsewhere = test.seconds_elsewhere
         return scores, settings
 
-    def _depends_on(self, params):
+    def _depends_on(self, params: Sequence[tf.Tensor]) -> dict[str, Any]:
         """What the accuracies depend on apart from split, K and setting."""
         spec = self.spec
         return {
@@ -172,13 +165,13 @@ class SupervisedExperiment:
         return self.test_tasks[shots], random.TEST_TASKS, self.spec.evaluation.tasks
 
 
-def _part(split, shots, setting=None):
+def _part(split: str, shots: int, setting: tuple[float, float] | None = None) -> str:
     """The name of a part of the test: nearest neighbour, or fine-tuning with a setting (step size, decay)."""
     use = "nearest_neighbour" if setting is None else f"fine_tuning_step_{setting[0]}_decay_{setting[1]}"
     return f"{split}_{shots}_shot_{use}"
 
 
-def _for_blocks(function, block_of):
+def _for_blocks(function: Callable[..., tf.Tensor], block_of: Callable[[int], int]) -> Callable[..., np.ndarray]:
     """`(episodes, seed, num_tasks, *arguments) -> function(*arguments, *task)` of every task, [num_tasks, ...].
 
     Tasks are drawn in blocks as in `maml_tf.evaluation`, so the same seeds give the same tasks.

@@ -24,7 +24,6 @@ from maml_tf.errors import UsageError
 from maml_tf.export import jax_runner
 from maml_tf.tasks.base import TaskDistribution
 from maml_tf.training.adam import Adam, TrainingState
-from maml_tf.training.checkpoint import weight_names
 from maml_tf.training.loop import compiled_loop
 
 # Examples in one piece, before compression: the pieces stay below it.
@@ -66,7 +65,7 @@ def export_training_loop(
     if (folder / "manifest.json").exists():
         raise UsageError(f"{folder} holds a package already: remove it, or name another folder")
     lists = ("params", "first_moments", "second_moments")
-    names = ["iteration", *(f"{part}/{name}" for part in lists for name in weight_names(learner.model))]
+    names = ["iteration", *(f"{part}/{name}" for part in lists for name in learner.param_names)]
     states = {seed: tf.nest.flatten(TrainingState.start(params)) for seed, params in initial_params.items()}
     one_seed = next(iter(initial_params))
     arguments = [_described(name, tensor) for name, tensor in zip(names, states[one_seed], strict=True)]

@@ -12,8 +12,8 @@ class WithContext(keras.Model):
     """Appends z, the same for every example, to the inputs of a network.
 
     Images get z as further channels at full size, flat inputs as further features. z starts from Glorot's uniform
-    distribution (the authors' code) and is meta-learned with the network. When the inner loop moves z alone
-    (`only_context`), adaptation changes the network's input and nothing else.
+    distribution (the authors' code) and is meta-learned with the network. When the inner loop adapts z alone
+    (`maml_tf.meta.adaptable.only_context`), adaptation changes the network's input and nothing else.
 
     Args:
         network: a built Keras model for inputs with `context` more channels or features.
@@ -68,8 +68,3 @@ def _glorot_uniform(shape, dtype=None):
     """Glorot's uniform distribution; a vector is treated as a matrix with one row."""
     initial = keras.initializers.GlorotUniform()(shape if len(shape) > 1 else (1, *shape), dtype)
     return keras.ops.reshape(initial, shape)
-
-
-def only_context(variable):
-    """For MAML's `adaptable`: the inner loop moves z alone."""
-    return variable.name == "context"

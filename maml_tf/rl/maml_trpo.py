@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.meta.functional import weight_names
 from maml_tf.rl import trpo
 from maml_tf.rl.meta_objective import MetaObjective
 from maml_tf.rl.policy import GaussianPolicy
@@ -85,6 +86,11 @@ class MAMLTRPO:
     def initial_params(self) -> list[tf.Tensor]:
         """theta before training: the policy's own parameters."""
         return self.policy.initial_params()
+
+    @property
+    def param_names(self) -> list[str]:
+        """A name for each parameter in theta."""
+        return weight_names(self.policy)
 
     def initial_state(self) -> TrainingState:
         """The state before the first iteration."""

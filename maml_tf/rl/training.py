@@ -9,9 +9,9 @@ import tensorflow as tf
 from maml_tf.errors import UsageError
 from maml_tf.rl.maml_trpo import MAMLTRPO
 from maml_tf.rl.sampling.sampler import Sampler
-from maml_tf.training.checkpoint import RunDirectory, Saved
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory, load_or_init
 from maml_tf.training.progress import Progress
-from maml_tf.training.train import begun, scalar_writer
+from maml_tf.training.train import scalar_writer
 
 GOAL_EVERY = ("task", "trajectory")
 
@@ -27,7 +27,7 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     label: str = "training",
-) -> Saved:
+) -> Checkpoint:
     """Runs `learner.iteration` until `iterations` are done.
 
     The goals and samples of iteration i are drawn from (seed, i) alone, and the state is saved after every iteration.
@@ -43,7 +43,7 @@ def train(
         iterations: meta-iterations in all.
         seed: of goals and samples.
         goal_every: "task": new goals for the tasks of every iteration; "trajectory": a new goal for every trajectory.
-        run_dir: where the state is saved. None: nothing is written.
+        run_dir: where the checkpoint is saved. None: nothing is written.
         resume: continue the training in `run_dir`. Otherwise an unfinished training there is an error.
         tensorboard: write TensorBoard scalars into `run_dir`.
         label: names the run on the screen.
@@ -64,32 +64,29 @@ def train(
         raise UsageError("run_dir: resume and tensorboard need a folder")
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
         run_dir = RunDirectory(run_dir)
-    if run_dir is None:
-        saved = Saved(learner.initial_state())
-    else:
-        saved = begun(run_dir, learner.initial_params(), iterations, resume)
+    checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
     scalars = scalar_writer(run_dir, tensorboard)
-    with Progress(label, iterations, saved.iteration) as progress, scalars.as_default():
-        while saved.iteration < iterations:
-            started, iteration = time.monotonic(), saved.iteration
+    with Progress(label, iterations, checkpoint.iteration) as progress, scalars.as_default():
+        while checkpoint.iteration < iterations:
+            started, iteration = time.monotonic(), checkpoint.iteration
             rng = np.random.default_rng([seed, iteration])
             goals = None
             if goal_every == "task":
                 goals = sampler.goal_distribution.sample(rng, sampler.num_tasks)
             try:
-                done = learner.iteration(saved.state, sampler, goals, rng)
+                done = learner.iteration(checkpoint.state, sampler, goals, rng)
             except FloatingPointError as error:
                 raise FloatingPointError(f"{label}: iteration {iteration}: {error}") from error
             before, after = done.returns[0], done.returns[-1]
-            saved.validated(iteration, saved.state.params, after)
-            saved.state = done.state
-            saved.losses.append([iteration + 1, done.metrics["loss"]])
-            saved.physics_failures += done.physics_failures
-            saved.seconds += time.monotonic() - started
+            checkpoint.add_validation(iteration, checkpoint.state.params, after)
+            checkpoint.state = done.state
+            checkpoint.losses.append([iteration + 1, done.metrics["loss"]])
+            checkpoint.physics_failures += done.physics_failures
+            checkpoint.seconds += time.monotonic() - started
             if run_dir is not None:
-                run_dir.write(saved)
+                run_dir.write(checkpoint)
             values = {"return_before": before, "return_after": after, **done.metrics}
             for name, value in (values | {"physics_failures": done.physics_failures}).items():
                 tf.summary.scalar(name, value, step=iteration)
-            progress.update(iteration + 1, before=before, after=after, best=saved.best_score)
-    return saved
+            progress.update(iteration + 1, before=before, after=after, best=checkpoint.best_score)
+    return checkpoint

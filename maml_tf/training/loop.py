@@ -1,41 +1,55 @@
-"""The meta-training loop as one compiled function: sampling, meta-gradient and Adam, n iterations a call."""
+"""The meta-training loop as one compiled function: sampling, meta-gradient and Adam, n iterations for each call."""
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from maml_tf.meta.learner import Learner
+from maml_tf.tasks.base import TaskBatch, TaskDistribution
+from maml_tf.training.adam import Adam, TrainingState
 
-def compiled_loop(learner, distribution, optimizer, *, batch_size, seed, gradient_clip=None, jit_compile=True):
+
+def compiled_loop(
+    learner: Learner,
+    tasks: TaskDistribution,
+    optimizer: Adam,
+    *,
+    batch_size: int,
+    seed: tuple[int, int] | tf.Tensor,
+    gradient_clip: float | None = None,
+) -> Callable[[TrainingState, tf.Tensor], tuple[TrainingState, tf.Tensor]]:
     """Compiles `(state, n) -> (state after n more meta-iterations, their mean meta-loss)`.
 
-    The tasks of iteration i are drawn from a seed made of `seed` and i alone. So the result does not depend on how
-    the iterations are divided into calls, and a resumed training equals an uninterrupted one.
+    The tasks of iteration i are drawn from a seed made of `seed` and i alone. So the result does not depend on how the
+    iterations are divided into calls, and a resumed training equals an uninterrupted one. The learner's task execution
+    says whether the loop is compiled with XLA.
 
     Args:
-        learner: has `meta_gradient(params, batch) -> (loss, gradients)`, as MAML and the baselines.
-        distribution: a TaskDistribution.
-        optimizer: has `apply(state, gradients) -> state`, as Adam.
-        batch_size: tasks per iteration.
-        seed: stateless seed of the task draws, two integers or an int32 tensor [2].
+        learner: a MAML or one of the baselines.
+        tasks: what to train on.
+        optimizer: the meta-optimizer.
+        batch_size: number of tasks in each iteration.
+        seed: stateless seed of the task draws: two integers, or an int32 tensor [2].
         gradient_clip: every entry of the meta-gradient is clipped to [-gradient_clip, gradient_clip] (PROTOCOL 2.6).
-        jit_compile: compile with XLA.
 
     Returns:
         A function of a TrainingState and an int32 scalar.
     """
 
-    def draw(iteration):
+    def draw(iteration: tf.Tensor) -> TaskBatch:
         task_seed = tf.random.fold_in(tf.convert_to_tensor(seed), iteration, alg="philox")
-        return distribution.sample(task_seed, batch_size)
+        return tasks.sample(task_seed, batch_size)
 
-    def meta_iteration(state, batch):
+    def meta_iteration(state: TrainingState, batch: TaskBatch) -> tuple[TrainingState, tf.Tensor]:
         loss, gradients = learner.meta_gradient(state.params, batch)
         if gradient_clip is not None:
             gradients = [tf.clip_by_value(g, -gradient_clip, gradient_clip) for g in gradients]
         return optimizer.apply(state, gradients), loss
 
-    @tf.function(jit_compile=jit_compile, autograph=False)
-    def run(state, num_iterations):
-        # The loop carries the tasks of its next iteration. Drawn where they are used they would become a part of the
-        # loops that use them, drawn again in each: XLA then takes 1.28 times as long for the sinusoid's iteration.
+    @tf.function(jit_compile=learner.task_execution.jit_compile, autograph=False)
+    def run(state: TrainingState, num_iterations: tf.Tensor) -> tuple[TrainingState, tf.Tensor]:
+        # The loop carries the tasks of its next iteration. If the tasks were drawn where they are used, XLA would fuse
+        # the draw into every loop that reads them and draw them again in each (benchmark workload `sinusoid`).
         def body(done, state, batch, total):
             state, loss = meta_iteration(state, batch)
             return done + 1, state, draw(state.iteration), total + loss

@@ -1,4 +1,6 @@
-"""Progress of anything that takes longer than some seconds: a bar in a terminal, plain lines elsewhere."""
+"""Progress of anything that takes longer than a few seconds: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
 
 import sys
 import time
@@ -7,15 +9,15 @@ SECONDS_BETWEEN_LINES = 15
 
 
 class Progress:
-    """Shows how far a loop is, its rate, the time that remains and the latest values. A context manager.
+    """Shows how far a loop has come, its rate, the remaining time and the latest values. A context manager.
 
     Args:
-        label: what runs.
+        label: names the loop.
         total: iterations in all.
-        done: iterations done before (of a resumed run).
+        done: iterations that were done before, by an earlier process.
     """
 
-    def __init__(self, label, total, done=0):
+    def __init__(self, label: str, total: int, done: int = 0):
         self.label = label
         self.total = total
         self.first = self.done = done
@@ -28,12 +30,12 @@ class Progress:
             else:
                 self.bar = tqdm(total=total, initial=done, desc=label, unit="it", dynamic_ncols=True)
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         self.started = self.last_line = time.monotonic()
         return self
 
-    def update(self, done, **values):
-        """Says that `done` iterations are done, with the latest `values` (numbers by name)."""
+    def update(self, done: int, **values: float) -> None:
+        """Reports that `done` iterations are done, with the latest `values` by name."""
         if self.bar is not None:
             self.bar.set_postfix({name: f"{value:.4g}" for name, value in values.items()}, refresh=False)
             self.bar.update(done - self.done)
@@ -46,26 +48,26 @@ class Progress:
             shown = "".join(f", {name} {value:.4g}" for name, value in values.items())
             self.line(f"{done}/{self.total} ({rate:.3g} it/s, {_clock(remaining)} remaining){shown}")
 
-    def line(self, text):
-        """One line of text, above the bar where there is one."""
+    def line(self, text: str) -> None:
+        """Prints one line, above the bar where there is one."""
         if self.bar is not None:
             self.bar.write(f"{self.label}: {text}", file=sys.stderr)
         else:
             announce(f"{self.label}: {text}")
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         if self.bar is not None:
             self.bar.close()
         elif self.done == self.total and self.total > self.first:
             self.line(f"{self.total} iterations done in {_clock(time.monotonic() - self.started)}")
 
 
-def announce(text):
-    """One line on what begins now."""
+def announce(text: str) -> None:
+    """Prints one line about what begins now."""
     print(text, file=sys.stderr, flush=True)
 
 
-def _clock(seconds):
+def _clock(seconds: float) -> str:
     if seconds == float("inf"):
         return "unknown time"
     minutes, seconds = divmod(round(seconds), 60)

@@ -1,133 +1,170 @@
 """Meta-training from the first to the last iteration: run, log, validate, save."""
 
 import math
+import os
 import time
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
-from maml_tf.training.adam import Adam, TrainingState
-from maml_tf.training.checkpoint import Saved
+from maml_tf.meta.learner import Learner
+from maml_tf.tasks.base import TaskDistribution
+from maml_tf.tasks.random import VALIDATION_TASKS
+from maml_tf.training.adam import Adam
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory, load_or_init
 from maml_tf.training.loop import compiled_loop
 from maml_tf.training.progress import Progress
 
 LOGS_PER_RUN = 200
+VALIDATIONS_PER_RUN = 20
 SECONDS_BETWEEN_SAVES = 30
 
 
-def meta_train(
-    learner,
-    distribution,
-    initial_params,
-    meta,
+def train(
+    learner: Learner,
+    tasks: TaskDistribution,
     *,
-    seed,
-    run_dir,
-    jit_compile,
-    validate=None,
-    validate_every=None,
-    resume=False,
-    tensorboard=False,
-    label="training",
-):
-    """Trains until `meta.iterations` are done and returns what was reached.
+    iterations: int = 2000,
+    batch_size: int = 8,
+    learning_rate: float | Callable[[tf.Tensor], tf.Tensor] = 0.003,
+    seed: int = 0,
+    gradient_clip: float | None = None,
+    validation_tasks: TaskDistribution | None = None,
+    num_validation_tasks: int = 100,
+    validate: Callable[[Sequence[tf.Tensor]], float] | None = None,
+    validate_every: int | None = None,
+    run_dir: RunDirectory | str | os.PathLike | None = None,
+    resume: bool = False,
+    tensorboard: bool = False,
+    label: str = "training",
+) -> Checkpoint:
+    """Meta-trains a learner with Adam and returns what was reached.
+
+        checkpoint = train(learner, tasks, iterations=2000, run_dir="runs/mine")
+        adapted = learner.adapt(x, y, params=checkpoint.params)
+
+    The tasks of iteration i are drawn from (seed, i) alone. So a training that was interrupted and resumed ends with
+    the same numbers as one that ran through.
 
     Args:
-        learner: has `meta_gradient(params, batch)`.
-        distribution: the TaskDistribution to train on.
-        initial_params: theta at iteration 0.
-        meta: a MetaSpec: iterations, batch_size, learning_rate, gradient_clip.
+        learner: a MAML or one of the baselines; theta starts as its `initial_params()`.
+        tasks: the distribution to train on.
+        iterations: meta-iterations in all.
+        batch_size: number of tasks in each iteration.
+        learning_rate: beta, of Adam: a number, or a schedule (see `Adam`).
         seed: of the task draws.
-        run_dir: a RunDirectory; the state is saved there as the training goes on, and at its end.
-        jit_compile: compile the loop with XLA.
-        validate: params -> score, higher is better; called every `validate_every` iterations and at the end.
-        validate_every: iterations between validations.
-        resume: go on from what the run folder holds. Without it a begun training there is an error.
-        tensorboard: write TensorBoard scalars into the run folder.
-        label: names the run on the screen.
+        gradient_clip: every entry of the meta-gradient is clipped to [-gradient_clip, gradient_clip].
+        validation_tasks: choose the model with the lowest meta-loss on fixed tasks of this distribution.
+        num_validation_tasks: how many, rounded up to whole batches.
+        validate: choose the model with the highest `validate(theta)` instead; of equal scores the first is chosen.
+        validate_every: iterations between validations, which also take place after the last iteration; by default a
+            twentieth of the training.
+        run_dir: a directory for checkpoints (`state.npz`) and TensorBoard events. None: nothing is written.
+        resume: continue the training in `run_dir`. Otherwise an unfinished training there is an error; a finished one
+            is returned.
+        tensorboard: write TensorBoard scalars into `run_dir`.
+        label: names the training in the progress lines.
 
     Returns:
-        Saved: the last state, the best model on the validation tasks, and the curves.
+        A Checkpoint. Its `params` are the theta chosen by validation, or the last where nothing is validated.
 
     Raises:
-        UsageError: the run folder holds an unfinished training and `resume` is false.
-        FloatingPointError: the meta-loss is no longer finite; the state saved before it stays.
+        UsageError: an argument is not allowed, or `run_dir` holds an unfinished training and `resume` is false.
+        FloatingPointError: the meta-loss is no longer finite; the checkpoint saved before stays.
     """
-    saved = begun(run_dir, initial_params, meta.iterations, resume)
-    loop = compiled_loop(
-        learner,
-        distribution,
-        Adam(meta.learning_rate),
-        batch_size=meta.batch_size,
-        seed=(seed, 0),
-        gradient_clip=meta.gradient_clip,
-        jit_compile=jit_compile,
-    )
-    log_every = max(1, meta.iterations // LOGS_PER_RUN)
-    validate_every = validate_every or meta.iterations
-    scalars = scalar_writer(run_dir, tensorboard)
-    last_save = time.monotonic()
+    for name, value in (("iterations", iterations), ("batch_size", batch_size), ("validate_every", validate_every)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name}: {value} is not allowed; expected a whole number from 1")
+    if validation_tasks is not None and validate is not None:
+        raise UsageError("validation_tasks and validate: only one of them is allowed")
+    if run_dir is None and (resume or tensorboard):
+        raise UsageError("run_dir: resume and tensorboard need a directory")
+    if run_dir is not None and not isinstance(run_dir, RunDirectory):
+        run_dir = RunDirectory(run_dir)
+    if validation_tasks is not None:
+        validate = negative_meta_loss(learner, validation_tasks, num_validation_tasks, batch_size)
+    validate_every = validate_every or max(1, iterations // VALIDATIONS_PER_RUN)
+    half = half_way(iterations, validate_every) if validate else None
 
-    with Progress(label, meta.iterations, saved.iteration) as progress, scalars.as_default():
-        while saved.iteration < meta.iterations:
-            before, started = saved.iteration, time.monotonic()
-            stop = min(_next(before, log_every), _next(before, validate_every), meta.iterations)
-            state, loss = loop(saved.state, tf.constant(stop - before))
+    checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
+    if run_dir is not None and checkpoint.iteration == half and not run_dir.half_file.exists():
+        run_dir.write_half(checkpoint)
+    loop = compiled_loop(
+        learner, tasks, Adam(learning_rate), batch_size=batch_size, seed=(seed, 0), gradient_clip=gradient_clip
+    )
+    log_every = max(1, iterations // LOGS_PER_RUN)
+    last_save = time.monotonic()
+    scalars = scalar_writer(run_dir, tensorboard)
+    with Progress(label, iterations, checkpoint.iteration) as progress, scalars.as_default():
+        while checkpoint.iteration < iterations:
+            before, started = checkpoint.iteration, time.monotonic()
+            stop = min(_next_multiple(before, log_every), iterations)
+            if validate:
+                stop = min(stop, _next_multiple(before, validate_every))
+            state, loss = loop(checkpoint.state, tf.constant(stop - before))
             loss = float(loss)
             if not math.isfinite(loss):
                 raise FloatingPointError(f"{label}: the meta-loss is {loss} between iterations {before} and {stop}")
-            saved.state = state
-            saved.losses.append([stop, loss])
-            saved.seconds += time.monotonic() - started
+            checkpoint.state = state
+            checkpoint.losses.append([stop, loss])
+            checkpoint.seconds += time.monotonic() - started
             tf.summary.scalar("meta_loss", loss, step=stop)
             shown = {"loss": loss}
 
-            validated = validate is not None and (stop % validate_every == 0 or stop == meta.iterations)
+            validated = validate is not None and (stop % validate_every == 0 or stop == iterations)
             if validated:
                 started = time.monotonic()
                 score = float(validate(state.params))
-                saved.validated(stop, state.params, score)
+                checkpoint.add_validation(stop, state.params, score)
                 tf.summary.scalar("validation_score", score, step=stop)
-                saved.validation_seconds += time.monotonic() - started
-            if saved.validations:
-                shown |= {"validation": saved.validations[-1][1], "best": saved.best_score}
-            if validated or stop == meta.iterations or time.monotonic() - last_save > SECONDS_BETWEEN_SAVES:
-                run_dir.write(saved)
-                last_save = time.monotonic()
+                checkpoint.validation_seconds += time.monotonic() - started
+            if checkpoint.validations:
+                shown |= {"validation": checkpoint.validations[-1][1], "best": checkpoint.best_score}
+            if run_dir is not None:
+                if stop == half:  # before the state, so that a training which has passed this point has the file
+                    run_dir.write_half(checkpoint)
+                if validated or stop == iterations or time.monotonic() - last_save > SECONDS_BETWEEN_SAVES:
+                    run_dir.write(checkpoint)
+                    last_save = time.monotonic()
             progress.update(stop, **shown)
-    return saved
+    return checkpoint
 
 
-def begun(run_dir, initial_params, iterations, resume):
-    """Where a training stands: what its run folder holds, or its very beginning.
+def half_way(iterations: int, validate_every: int) -> int | None:
+    """Half of the iterations, if a validation takes place there: the only moment but the end that a test counts for."""
+    half = iterations // 2
+    return half if 2 * half == iterations and half % validate_every == 0 else None
+
+
+def negative_meta_loss(
+    learner: Learner, tasks: TaskDistribution, num_tasks: int, batch_size: int
+) -> Callable[[Sequence[tf.Tensor]], float]:
+    """A validation score: minus the mean meta-loss on fixed tasks, the same at every call.
 
     Args:
-        run_dir: a RunDirectory.
-        initial_params: theta at iteration 0.
-        iterations: those of the whole training.
-        resume: whether an unfinished training may be gone on with.
-
-    Returns:
-        Saved.
-
-    Raises:
-        UsageError: the run folder holds an unfinished training and `resume` is false.
+        learner: a MAML or one of the baselines.
+        tasks: the distribution of the validation tasks.
+        num_tasks: how many, rounded up to whole batches.
+        batch_size: number of tasks that are drawn and run at a time.
     """
-    if not run_dir.exists():
-        return Saved(TrainingState.start(initial_params))
-    saved = run_dir.read()
-    if saved.iteration < iterations and not resume:
-        raise UsageError(
-            f"{run_dir.path} holds a training that stopped at iteration {saved.iteration} of {iterations}: "
-            "--resume goes on with it, --restart begins anew"
-        )
-    return saved
+
+    @tf.function(jit_compile=learner.task_execution.jit_compile, autograph=False)
+    def meta_loss(params: Sequence[tf.Tensor], index: tf.Tensor) -> tf.Tensor:
+        seed = tf.random.fold_in(tf.constant(VALIDATION_TASKS), index, alg="philox")
+        # The gradient is not returned, so the compiled function leaves it out.
+        return learner.meta_gradient(params, tasks.sample(seed, batch_size))[0]
+
+    batches = range(-(-num_tasks // batch_size))
+    return lambda params: -sum(float(meta_loss(params, tf.constant(index))) for index in batches) / len(batches)
 
 
-def scalar_writer(run_dir, tensorboard):
-    """Writes TensorBoard scalars into a run folder, or nowhere."""
-    return tf.summary.create_file_writer(str(run_dir.path)) if tensorboard else tf.summary.create_noop_writer()
+def scalar_writer(run_dir: RunDirectory | None, tensorboard: bool) -> tf.summary.SummaryWriter:
+    """A writer of TensorBoard scalars into a run directory, or nowhere."""
+    if run_dir is None or not tensorboard:
+        return tf.summary.create_noop_writer()
+    return tf.summary.create_file_writer(str(run_dir.path))
 
 
-def _next(iteration, every):
+def _next_multiple(iteration: int, every: int) -> int:
     return (iteration // every + 1) * every

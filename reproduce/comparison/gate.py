@@ -7,7 +7,7 @@ import re
 from maml_tf._io import atomic_write
 from maml_tf._yaml import read_yaml
 from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, EXIT_WITHIN_TOLERANCE, UsageError
-from maml_tf.experiments.spec import from_mapping
+from maml_tf.experiments.schema import from_mapping
 from reproduce.comparison.verdicts import HOLDS, JUDGED, MISS, Comparison, Judgement, Row
 
 

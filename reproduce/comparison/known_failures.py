@@ -5,7 +5,7 @@ import pathlib
 
 from maml_tf._yaml import read_yaml
 from maml_tf.errors import UsageError
-from maml_tf.experiments.spec import from_mapping
+from maml_tf.experiments.schema import from_mapping
 from reproduce.comparison.targets import Targets
 
 

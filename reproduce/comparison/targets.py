@@ -6,7 +6,7 @@ import pathlib
 import typing
 
 from maml_tf.errors import UsageError
-from maml_tf.experiments.spec import from_mapping, read_yaml_mapping
+from maml_tf.experiments.schema import from_mapping, read_yaml_mapping
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,7 +87,7 @@ def predict_with_running_statistics(model: Any, statistics: dict, params: "Param
 def variants(experiment: Any, params: "Params") -> dict[str, tuple[int, int, float, Callable | None]]:
     """{name: (query images per class, tasks, factor of the paper's inner step, predict function or None)}."""
     model, learner = experiment.model, experiment.learner
-    statistics = running_statistics(learner, params, experiment.distribution)
+    statistics = running_statistics(learner, params, experiment.tasks)
     from_support = functools.partial(predict_with_support_statistics, model)
     from_running = functools.partial(predict_with_running_statistics, model, statistics)
     tasks, K = experiment.spec.evaluation.tasks, experiment.spec.tasks.test_queries
@@ -131,7 +131,7 @@ def main() -> None:
     from maml_tf.experiments.run import build_experiment, summarise
     from maml_tf.runtime import configure_runtime
     from maml_tf.tasks.image_set import file_sha256
-    from maml_tf.training.checkpoint import as_params, read_weights
+    from maml_tf.training.weights import as_params, read_weights
 
     configure_runtime()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing, but each variant is a function

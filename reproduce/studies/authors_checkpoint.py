@@ -48,7 +48,7 @@ def main() -> int:
     from maml_tf.experiments.run import build_experiment, summarise, target_value
     from maml_tf.experiments.spec import TargetSpec
     from maml_tf.runtime import configure_runtime
-    from maml_tf.training.checkpoint import as_params
+    from maml_tf.training.weights import as_params
     from reproduce.compare import compare_some
 
     configure_runtime()

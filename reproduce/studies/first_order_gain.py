@@ -29,14 +29,13 @@ def timed_loop(spec: ExperimentSpec, arguments: argparse.Namespace) -> tuple[Cal
     experiment = build_experiment(spec, spec.seeds[0], arguments.data)
     loop = compiled_loop(
         experiment.learner,
-        experiment.distribution,
+        experiment.tasks,
         Adam(spec.meta.learning_rate),
         batch_size=spec.meta.batch_size,
         seed=(spec.seeds[0], 0),
         gradient_clip=spec.meta.gradient_clip,
-        jit_compile=experiment.learner.task_execution.jit_compile,
     )
-    state = TrainingState.start(experiment.initial_params)
+    state = TrainingState.start(experiment.learner.initial_params())
 
     def seconds():
         started = time.monotonic()

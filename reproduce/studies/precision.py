@@ -41,7 +41,7 @@ def test_accuracies(spec: ExperimentSpec, precision: str, data_folder: pathlib.P
     """(accuracies in percent [tasks, steps + 1] of the benchmark's trained weights for a spec, origin of the data)."""
     from benchmarks.problems import TRAINED
     from maml_tf.experiments.run import build_experiment
-    from maml_tf.training.checkpoint import read_weights
+    from maml_tf.training.weights import read_weights
 
     model = dataclasses.replace(spec.model, precision=precision)
     experiment = build_experiment(dataclasses.replace(spec, model=model), spec.seeds[0], data_folder)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from maml_tf.cli import add_folder_options, add_spec_options, command_line, spec_from
-from maml_tf.experiments.results import Curve, Result, TargetValue, provenance, write_result
+from maml_tf.experiments.provenance import provenance
+from maml_tf.experiments.results import Curve, Result, TargetValue, write_result
 from maml_tf.experiments.spec import ExperimentSpec
 from reproduce import paths
 

@@ -49,7 +49,7 @@ def policies(environment: str) -> tuple[np.ndarray, dict[int, Any]]:
         missing = os.path.relpath(paths.YOURS.checkpoints / f"{environment}_maml" / "seed_1.npz", paths.ROOT)
         raise UsageError(f"{missing} is missing: `make {target}` trains the policy")
     from maml_tf.experiments.run import build_experiment
-    from maml_tf.training.checkpoint import read_weights
+    from maml_tf.training.weights import read_weights
 
     spec = read_spec(paths.SPECS / f"{environment}_maml.yaml")
     experiment = build_experiment(spec, 1, None)

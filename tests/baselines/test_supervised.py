@@ -1,4 +1,4 @@
-"""Fine-tuning and nearest neighbour: against NumPy, and on tasks with a known answer."""
+"""Fine-tuning and nearest neighbour: against NumPy, and on tasks whose answer is known."""
 
 import keras
 import numpy as np

@@ -1,16 +1,18 @@
-"""A stopped training is tested as far as it got, and goes on as if nothing had been asked."""
+"""An unfinished training is evaluated as a shorter one, and the half-way mark is kept for a test that counts."""
 
 import dataclasses
 import pathlib
 
 import numpy as np
 import pytest
+from small_experiment import IMPLEMENTATION, small_spec
 
 from maml_tf.errors import UsageError
-from maml_tf.experiments.measure import measure
-from maml_tf.experiments.partial import evaluate_partial
+from maml_tf.experiments.base import TrainingOptions
+from maml_tf.experiments.few_shot_spec import FewShotSpec
+from maml_tf.experiments.partial import evaluate_half, evaluate_partial
 from maml_tf.experiments.results import read_result
-from maml_tf.experiments.run import run_directory_of, train
+from maml_tf.experiments.run import run_directory_of, train, train_and_evaluate
 from maml_tf.experiments.spec import read_spec
 from maml_tf.training.checkpoint import RunDirectory
 
@@ -25,7 +27,7 @@ def spec_of(iterations=4, seeds=(1,), profile="paper"):
     return dataclasses.replace(smoke, profile=profile, seeds=seeds, meta=meta, iterations_asked=4)
 
 
-def measuring(folder):
+def options_for(folder):
     return {f"{kind}_folder": folder / kind for kind in ("runs", "data", "results")} | {"command": "a test"}
 
 
@@ -44,22 +46,22 @@ def stop_after(iterations, spec, seed, folder, monkeypatch):
             train(spec, seed, runs_folder=folder / "runs", data_folder=folder / "data")
 
 
-def test_a_stopped_training_is_measured_as_one_of_so_many_iterations(tmp_path, monkeypatch):
+def test_an_unfinished_training_is_evaluated_as_a_shorter_one(tmp_path, monkeypatch):
     spec, stopped = spec_of(), tmp_path / "stopped"
     stop_after(2, spec, 1, stopped, monkeypatch)
     before = run_directory_of(spec, 1, stopped / "runs").state_file.read_bytes()
-    so_far = evaluate_partial(spec, **measuring(stopped))
+    so_far = evaluate_partial(spec, **options_for(stopped))
     assert (so_far.profile, so_far.iterations_done, so_far.iterations_asked) == ("partial", 2, 4)
     assert not so_far.counts
     assert so_far.settings["seed_1"]["trained_at"]
-    shorter = measure(spec_of(iterations=2, profile="cpu"), **measuring(tmp_path / "shorter"))
+    shorter = train_and_evaluate(spec_of(iterations=2, profile="cpu"), **options_for(tmp_path / "shorter"))
     assert so_far.curves == shorter.curves
     assert read_result(stopped / "results" / "partial" / f"{NAME}.json").curves == so_far.curves
     assert run_directory_of(spec, 1, stopped / "runs").state_file.read_bytes() == before
-    # gone on, and asked again at its end, it is what an uninterrupted training gives
-    whole = measure(spec, **measuring(tmp_path / "whole"))
-    train(spec, 1, runs_folder=stopped / "runs", data_folder=None, resume=True)
-    finished = evaluate_partial(spec, **measuring(stopped))
+    # continued and evaluated again at its end, it gives the same as an uninterrupted training
+    whole = train_and_evaluate(spec, **options_for(tmp_path / "whole"))
+    train(spec, 1, runs_folder=stopped / "runs", data_folder=None, options=TrainingOptions(resume=True))
+    finished = evaluate_partial(spec, **options_for(stopped))
     assert (finished.profile, finished.iterations_done) == ("paper", 4)
     assert finished.curves == whole.curves
     assert [iteration for iteration, _ in whole.history["seed_1"]["losses"]] == [1, 2, 3, 4]
@@ -70,14 +72,70 @@ def test_a_stopped_training_is_measured_as_one_of_so_many_iterations(tmp_path, m
     assert not np.array_equal(*last)
 
 
-def test_seeds_that_were_not_begun_or_got_differently_far_are_named(tmp_path, monkeypatch):
+def test_seeds_that_were_not_started_or_reached_different_iterations_are_named(tmp_path, monkeypatch):
     spec = spec_of(seeds=(1, 2))
     stop_after(2, spec, 1, tmp_path, monkeypatch)
-    with pytest.raises(UsageError, match=rf"seed_2: no training of {NAME} was begun there. What is to be tested\?"):
-        evaluate_partial(spec, **measuring(tmp_path))
+    with pytest.raises(UsageError, match=rf"seed_2: no training of {NAME} was started there. Name a training"):
+        evaluate_partial(spec, **options_for(tmp_path))
     stop_after(1, spec, 2, tmp_path, monkeypatch)
     with pytest.raises(UsageError, match=r"different iterations \(seed 1 at 2, seed 2 at 1\): train on"):
-        evaluate_partial(spec, **measuring(tmp_path))
+        evaluate_partial(spec, **options_for(tmp_path))
     assert not (tmp_path / "results").exists()
-    alone = evaluate_partial(spec_of(seeds=(2,)), **measuring(tmp_path))
+    alone = evaluate_partial(spec_of(seeds=(2,)), **options_for(tmp_path))
     assert (alone.seeds, alone.iterations_done) == ((2,), 1)
+
+
+def test_the_half_way_mark_is_tested_as_a_training_of_half_the_iterations(tmp_path, monkeypatch):
+    monkeypatch.setattr(FewShotSpec, "implementation", IMPLEMENTATION)
+    spec = small_spec(seeds=(1,), iterations=8)
+    folders = options_for(tmp_path) | {"weights_folder": tmp_path / "weights"}
+    with pytest.raises(UsageError, match=r"half.npz: .* a training writes it at exactly half of its iterations"):
+        evaluate_half(spec, **folders)
+    whole = train_and_evaluate(spec, **folders)
+    half = evaluate_half(spec, **folders)
+    assert (half.profile, half.iterations_done, half.iterations_asked) == ("half", 4, 8)
+    assert not half.counts
+    assert half.history["seed_1"]["losses"] == whole.history["seed_1"]["losses"][:4]
+    assert half.history["seed_1"]["validations"] == whole.history["seed_1"]["validations"][:2]
+    shorter = train_and_evaluate(
+        dataclasses.replace(small_spec(seeds=(1,), iterations=4), profile="cpu"), **options_for(tmp_path / "shorter")
+    )
+    assert half.curves == shorter.curves
+    assert read_result(tmp_path / "results" / "half" / f"{spec.name}.json").curves == half.curves
+    assert set(half.weights) == {f"{spec.name}/seed_1_half.npz"}
+    assert (tmp_path / "weights" / spec.name / "seed_1_half.npz").exists()
+    assert read_result(tmp_path / "results" / f"{spec.name}.json") == whole  # the test at the end is another file
+
+
+def test_a_resumed_training_keeps_the_same_half_way_mark(tmp_path, monkeypatch):
+    monkeypatch.setattr(FewShotSpec, "implementation", IMPLEMENTATION)
+    spec = small_spec(seeds=(1,), iterations=8)
+    train_and_evaluate(spec, **options_for(tmp_path / "whole"))
+    expected = run_directory_of(spec, 1, tmp_path / "whole" / "runs").read_half()
+    for reached in (2, 4, 6):
+        folder = tmp_path / str(reached)
+        stop_after(reached, spec, 1, folder, monkeypatch)
+        run_dir = run_directory_of(spec, 1, folder / "runs")
+        if reached == 4:  # as a training leaves it that was stopped before half-way marks were kept
+            run_dir.half_file.unlink()
+        train(spec, 1, runs_folder=folder / "runs", data_folder=None, options=TrainingOptions(resume=True))
+        kept = run_dir.read_half()
+        assert (kept.iteration, kept.best_iteration, kept.best_score) == (
+            4,
+            expected.best_iteration,
+            expected.best_score,
+        )
+        for ours, theirs in zip(
+            [*kept.params, *kept.state.params], [*expected.params, *expected.state.params], strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("iterations", "every"), [(7, 2), (6, 2), (8, 3)])
+def test_a_spec_without_a_half_way_mark_is_named(iterations, every, tmp_path):
+    spec = small_spec(iterations=iterations)
+    spec = dataclasses.replace(spec, validation=dataclasses.replace(spec.validation, every=every))
+    with pytest.raises(UsageError, match=rf"there is no half-way mark: .*now {iterations}.*now {every}"):
+        evaluate_half(spec, **options_for(tmp_path))
+    with pytest.raises(UsageError, match=r"there is no half-way mark: .*validation.every \(now None\)"):
+        evaluate_half(spec_of(), **options_for(tmp_path))

@@ -101,7 +101,7 @@ def test_learner_loss_and_schedule(name, K, protocol, data_folder):
     }
     assert moved == ({"context"} if "context_vector" in name else {"kernel", "bias"})
 
-    batch = experiment.distribution.sample(tf.constant([1, 2]), 1)
+    batch = experiment.tasks.sample(tf.constant([1, 2]), 1)
     assert (batch.support_x.shape[1], batch.query_x.shape[1]) == (N * K, N * queries)
 
 
@@ -120,7 +120,7 @@ def test_images_rotations_and_steps_of_every_split(name, K, protocol, data_folde
     assert (test.ways, test.shots, test.queries, test_steps) == (protocol.ways, K, K, 10)
     assert (validation.ways, validation.shots, validation.queries) == (protocol.ways, K, queries)
     assert validation_steps == protocol.steps_at_test
-    for episodes, split in ((test, "test"), (validation, "validation"), (experiment.distribution, "train")):
+    for episodes, split in ((test, "test"), (validation, "validation"), (experiment.tasks, "train")):
         assert episodes.rotations == protocol.rotations, split
         assert episodes.classes == len(experiment.classes[split].images)
 
@@ -130,7 +130,7 @@ def test_the_clip_and_the_batch_reach_the_training_loop(name, K, protocol, data_
     class LoopReachedError(Exception):
         pass
 
-    def loop(learner, distribution, optimizer, *, batch_size, gradient_clip, **_):
+    def loop(learner, tasks, optimizer, *, batch_size, gradient_clip, **_):
         raise LoopReachedError(batch_size, gradient_clip, optimizer.learning_rate)
 
     monkeypatch.setattr("maml_tf.training.train.compiled_loop", loop)

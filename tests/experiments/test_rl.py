@@ -8,12 +8,13 @@ import pytest
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
+from maml_tf.experiments.base import TrainingOptions
 from maml_tf.experiments.rl import ReinforcementLearningExperiment
 from maml_tf.experiments.spec import read_spec
 from maml_tf.rl.maml_adam import MAMLAdam
 from maml_tf.rl.maml_trpo import MAMLTRPO
 from maml_tf.training.adam import TrainingState
-from maml_tf.training.checkpoint import RunDirectory, Saved
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
 
@@ -33,7 +34,7 @@ def test_the_test_halves_the_step_size_after_the_first_step(monkeypatch):
         return params
 
     monkeypatch.setattr(built.learner.objective, "adapted", adapted)
-    scores, settings = built.test(Saved(TrainingState.start(built.initial_params)))
+    scores, settings = built.evaluate(Checkpoint(TrainingState.start(built.learner.initial_params())))
     assert steps == pytest.approx([0.8, 0.4, 0.4, 0.8, 0.008, 0.008])
     assert set(scores) == {"return", "length", "return_later_steps_x0.01"}
     assert scores["return"].shape == scores["length"].shape == (4, 4)  # goals, steps
@@ -42,9 +43,9 @@ def test_the_test_halves_the_step_size_after_the_first_step(monkeypatch):
 
 def test_failures_of_the_physics_in_training_are_passed_on():
     built = experiment(steps=0)
-    saved = Saved(TrainingState.start(built.initial_params), physics_failures=16)
-    saved.validated(0, built.initial_params, -40.0)
-    _, settings = built.test(saved)
+    saved = Checkpoint(TrainingState.start(built.learner.initial_params()), physics_failures=16)
+    saved.add_validation(0, built.learner.initial_params(), -40.0)
+    _, settings = built.evaluate(saved)
     assert settings["training_physics_failures"] == 16
     assert settings["test_physics_failures"] == 0
 
@@ -62,9 +63,9 @@ def test_the_specs_outer_loop_chooses_the_learner(name, learner):
 
 def test_what_breaks_down_is_named():
     built = experiment()
-    broken = [p * float("nan") for p in built.initial_params]
+    broken = [p * float("nan") for p in built.learner.initial_params()]
     with pytest.raises(FloatingPointError, match=r"^point_navigation_maml, seed 1, return: no finite actions"):
-        built.test(Saved(TrainingState.start(broken)))
+        built.evaluate(Checkpoint(TrainingState.start(broken)))
 
 
 @pytest.mark.parametrize(
@@ -83,15 +84,15 @@ def test_which_trajectories_count_where_rollouts_end_early(name, in_training, tm
     built = experiment(name)
     monkeypatch.setattr("maml_tf.experiments.rl.Sampler", sampler)
     with pytest.raises(SamplerCalledError, match=str(in_training)):
-        built.train(RunDirectory(tmp_path), "a test")
+        built.train(RunDirectory(tmp_path), TrainingOptions())
     with pytest.raises(SamplerCalledError, match="True"):
-        built.test(Saved(TrainingState.start(built.initial_params)))
+        built.evaluate(Checkpoint(TrainingState.start(built.learner.initial_params())))
 
 
 def test_the_test_curve_is_the_return_of_each_fixed_goal():
     """A policy that hardly moves: the return is minus the goal's distance from the start, a hundred times."""
     built = experiment(steps=0)
-    still = [tf.zeros_like(p) for p in built.initial_params]
+    still = [tf.zeros_like(p) for p in built.learner.initial_params()]
     still[0] -= 20.0  # log standard deviation
     (stage,) = built.adaptation(still, 0.5)
     distances = np.linalg.norm(built.test_goals, axis=1)
@@ -100,9 +101,10 @@ def test_the_test_curve_is_the_return_of_each_fixed_goal():
 
 def test_the_random_arm_is_its_seeds_initial_policy(tmp_path):
     built = experiment("point_navigation_random", seed=3)
-    saved = built.train(RunDirectory(tmp_path), "random")
+    saved = built.train(RunDirectory(tmp_path), TrainingOptions())
     assert saved.iteration == 0
-    for one, two in zip(saved.chosen_params, experiment("point_navigation_maml", seed=3).initial_params, strict=True):
+    maml = experiment("point_navigation_maml", seed=3).learner.initial_params()
+    for one, two in zip(saved.params, maml, strict=True):
         np.testing.assert_array_equal(one, two)
 
 

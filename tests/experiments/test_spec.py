@@ -3,11 +3,13 @@
 import pathlib
 
 import pytest
+from helpers import run_python
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import PROFILES, read_spec
 
 SPECS = sorted((pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs").glob("*.yaml"))
+MAML, CONV = "sinusoid_maml", "omniglot_5way_1shot_conv"
 SINUSOID = next(path for path in SPECS if path.stem == "sinusoid_maml")
 
 
@@ -26,7 +28,8 @@ def test_every_spec_reads_under_paper_and_smoke(path):
     assert paper.iterations_asked == smoke.iterations_asked
     assert paper.full_hash != smoke.full_hash
     if paper.method != "random":  # which trains nothing
-        assert (paper.meta or paper.multitask) != (smoke.meta or smoke.multitask)
+        section = "multitask" if paper.method == "multitask" else "meta"
+        assert getattr(paper, section) != getattr(smoke, section)
         assert paper.iterations_asked > 0
         assert paper.hash != smoke.hash
 
@@ -42,22 +45,22 @@ def test_every_spec_reads_under_paper_and_smoke(path):
         (
             "  step_size:",
             "  step_sise:",
-            r"changed.yaml: inner: unknown key 'step_sise'; allowed are step_size, train_steps",
+            r"changed.yaml: inner: unknown key 'step_sise'; allowed are train_steps, step_size",
         ),
         (
             "  step_size:",
             "  likelihood_ratio: true\n  step_size:",
-            r"changed.yaml: inner.likelihood_ratio: allowed for reinforcement_learning only",
+            r"changed.yaml: inner: unknown key 'likelihood_ratio'; allowed are train_steps",
         ),
         (
             "evaluation:",
             "validation: {every: 1000, tasks: 600, steps: 5}\nevaluation:",
-            r"changed.yaml: validation: allowed for image_classification only",
+            r"changed.yaml: unknown key 'validation'; allowed are name, profile",
         ),
         (
-            "  hidden: [40, 40]",
-            "  precision: bfloat16\n  hidden: [40, 40]",
-            r"changed.yaml: model.precision: other than 'float32' for image_classification only",
+            "  network: mlp",
+            "  network: gaussian_policy",
+            r"changed.yaml: model.network: 'gaussian_policy' is not allowed; expected one of 'mlp'",
         ),
         (
             "  iterations: 70000",
@@ -103,7 +106,7 @@ def test_every_spec_reads_under_paper_and_smoke(path):
         ),
         ("  smoke:", "  smocke:", r"changed.yaml: profiles: a mapping with keys from cpu, smoke"),
         ("\nmeta:", "\nmultitask_:", r"changed.yaml: unknown key 'multitask_'; allowed are name, profile, experiment"),
-        ("method: maml", "method: multitask", r"changed.yaml: the method 'multitask' needs a section 'multitask'"),
+        ("method: maml", "method: multitask", r"changed.yaml: unknown key 'meta'; allowed are .*, multitask"),
         ("experiment:", "experiment: [", r"changed.yaml: not valid YAML"),
     ],
 )
@@ -115,25 +118,33 @@ def test_a_wrong_spec_is_an_error_that_names_the_key(tmp_path, old, new, message
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("method: maml", "method: supervised", r"method: 'supervised' is not allowed for reinforcement_learning"),
+        (
+            "method: maml",
+            "method: supervised",
+            r"method: 'supervised' is not allowed; expected one of 'maml', 'pretr",
+        ),
         (
             "  trajectories: 20 ",
             "  trajectories: 0 ",
-            r"tasks.trajectories: 0 is not allowed; expected a whole number f",
+            r"tasks: trajectories: 0 is not allowed; expected a whole number f",
         ),
-        ("gaussian_policy", "mlp", r"model.network: 'mlp' is not allowed .*; expected 'gaussian_policy'"),
-        ("  hidden:", "  batch_norm: true\n  hidden:", r"model.batch_norm: has no meaning for reinforcement_learning"),
+        ("gaussian_policy", "mlp", r"model.network: 'mlp' is not allowed; expected one of 'gaussian_policy'"),
+        (
+            "  hidden:",
+            "  batch_norm: true\n  hidden:",
+            r"model: unknown key 'batch_norm'; allowed are network, hid",
+        ),
         (
             "  train_steps: 1",
             "  train_steps: 1\n  first_order: true",
-            r"inner.first_order: has no meaning for reinforc",
+            r"inner: unknown key 'first_order'; allowed are train_st",
         ),
         (
             "  train_steps: 1",
             "  train_steps: -1",
             r"inner: train_steps: -1 is not allowed; expected a whole number from 0",
         ),
-        ("  step_size: 0.1 ", "  step_size: tuned ", r"inner.step_size: 'tuned' is not allowed .*; expected a number"),
+        ("  step_size: 0.1 ", "  step_size: tuned ", r"inner.step_size: 'tuned' is not allowed; expected a number"),
         ("max_kl: 0.02", "max_kl: 0", r"meta: max_kl: 0.0 is not allowed; expected a number above 0"),
         ("  steps: 3", "  later_factors: []\n  steps: 3", r"evaluation: later_factors: at least one is needed"),
     ],
@@ -163,3 +174,88 @@ def test_the_hash_follows_what_the_training_depends_on_and_nothing_else(tmp_path
     named = [s.hash for s in (same, other)]
     assert named[0] != named[1]
     assert read_spec(SINUSOID).hash == spec.hash
+
+
+@pytest.mark.parametrize(
+    ("spec", "old", "new", "message"),
+    [
+        (
+            "sinusoid_maml",
+            "experiment: sinusoid",
+            "experiment: cosine",
+            r"experiment: 'cosine' is not allowed; .*'sinus",
+        ),
+        (MAML, "experiment: sinusoid", "", r"the key 'experiment' is missing; allowed are 'image_cl"),
+        (MAML, "method: maml", "", r"the key 'method' is missing; allowed are 'maml', 'pretrained'"),
+        (MAML, "method: maml", "method: maml\nname: mine", r"unknown key 'name': it is filled in"),
+        (
+            "sinusoid_maml",
+            "method: maml",
+            "method: maml\nimports: [absent_module]",
+            r"'absent_module' cannot be import",
+        ),
+        (
+            "sinusoid_maml",
+            "method: maml",
+            "method: maml\nimports: re",
+            r"imports: 're' is not allowed; expected a list",
+        ),
+        (
+            "sinusoid_pretrained",
+            "  step_grid:",
+            "  # step_grid:",
+            r"inner: step_grid: needed where step_si",
+        ),
+        (
+            "omniglot_5way_1shot_conv",
+            "dataset: omniglot",
+            "dataset: cifar",
+            r"tasks.dataset: 'cifar' is not allowed; .*'om",
+        ),
+        (
+            "omniglot_5way_1shot_conv",
+            "dataset: omniglot",
+            "",
+            r"tasks: the key 'dataset' is missing; allowed are 'omnigl",
+        ),
+        (CONV, "dataset: omniglot", "dataset: mini_imagenet", r"tasks: unknown key 'split_seed'"),
+        (
+            "omniglot_5way_1shot_conv",
+            "  filters:",
+            "  hidden: [3]\n  filters:",
+            r"model: unknown key 'hidden'; allow",
+        ),
+        (
+            "omniglot_5way_1shot_conv",
+            "  step_size:",
+            "  adaptable: all\n  step_size:",
+            r"inner: adaptable: 'all' is not allow",
+        ),
+        (
+            "omniglot_5way_1shot_conv",
+            "  step_size:",
+            "  update: sgd\n  step_size:",
+            r"inner: update: 'sgd' is not allowed",
+        ),
+        (
+            "omniglot_5way_1shot_context_vector",
+            "  context_size:",
+            "  # size:",
+            r"needs model.context_size",
+        ),
+    ],
+)
+def test_a_wrong_name_is_an_error_that_lists_the_allowed_ones(tmp_path, spec, old, new, message):
+    with pytest.raises(UsageError, match=rf"changed.yaml: .*{message}|changed.yaml: {message}"):
+        read_spec(changed(tmp_path, old, new, spec))
+
+
+def test_specs_are_read_without_tensorflow():
+    """A mistake in a spec is reported before TensorFlow is loaded."""
+    code = (
+        "import pathlib, sys; from maml_tf.experiments.spec import read_spec\n"
+        "for path in pathlib.Path('reproduce/specs').glob('*.yaml'): read_spec(path)\n"
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    )
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr

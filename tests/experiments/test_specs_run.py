@@ -10,12 +10,12 @@ import tensorflow as tf
 from synthetic_data import FEW_IMAGES, write_mini_imagenet, write_omniglot
 
 from maml_tf.errors import DataMissingError
-from maml_tf.experiments.run import build_experiment, run_experiment
+from maml_tf.experiments.run import build_experiment, evaluate, train
 from maml_tf.experiments.spec import read_spec
 from maml_tf.models.layers import Conv2D, Dense
 from maml_tf.tasks import mini_imagenet
 from maml_tf.training.adam import TrainingState
-from maml_tf.training.checkpoint import RunDirectory, Saved
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 from reproduce.comparison.targets import read_targets
 
 REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
@@ -37,13 +37,17 @@ def data_folder(tmp_path_factory):
     return folder
 
 
+def trained(spec, folder, data_folder):
+    """The trained seeds of a spec, one after the other."""
+    return (train(spec, seed, runs_folder=folder / "runs", data_folder=data_folder) for seed in spec.seeds)
+
+
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
     spec = read_spec(path, "smoke")
     assert set(spec.targets) <= TARGET_IDS
-    folders = {"runs_folder": tmp_path / "runs", "data_folder": data_folder, "weights_folder": tmp_path / "weights"}
-    result = run_experiment(spec, command="a test", **folders)
+    result = evaluate(spec, trained(spec, tmp_path, data_folder), command="a test", weights_folder=tmp_path / "weights")
     assert set(result.targets) == set(spec.targets)
     assert set(result.weights) == {f"{spec.name}/seed_{seed}.npz" for seed in spec.seeds}
     least = 0 if spec.method == "random" else 1  # which trains nothing
@@ -78,7 +82,7 @@ def test_weights_that_nothing_chose_are_tested_once(name, data_folder):
     spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
     experiment = build_experiment(spec, 1, data_folder)
     params = [tf.convert_to_tensor(variable) for variable in experiment.model.trainable_variables]
-    scores, settings = experiment.test(Saved(TrainingState.start(params)))
+    scores, settings = experiment.evaluate(Checkpoint(TrainingState.start(params)))
     assert set(scores) >= {answer.curve for answer in spec.targets.values()}
     assert not [curve for curve in scores if curve.endswith("_last_model")]
     assert "best_iteration" not in settings
@@ -90,9 +94,9 @@ def test_the_last_model_is_tested_too_but_once_where_it_is_the_best(best_iterati
     experiment = build_experiment(spec, 1, data_folder)
     tested = []
     monkeypatch.setattr(experiment, "test_scores", lambda params: tested.append(params) or len(tested))
-    state = TrainingState.start(experiment.initial_params)._replace(iteration=4)
+    state = TrainingState.start(experiment.learner.initial_params())._replace(iteration=4)
     best = state.params if best_iteration == 4 else [2 * p for p in state.params]
-    scores, settings = experiment.test(Saved(state, best, 50.0, best_iteration))
+    scores, settings = experiment.evaluate(Checkpoint(state, best, 50.0, best_iteration))
     assert settings["best_iteration"] == best_iteration
     if best_iteration == 4:
         assert scores == {"1_shot": 1, "1_shot_last_model": 1}
@@ -104,8 +108,10 @@ def test_the_last_model_is_tested_too_but_once_where_it_is_the_best(best_iterati
 @pytest.mark.parametrize("name", ["sinusoid_pretrained", "omniglot_5way_1shot_context_vector", "point_navigation_maml"])
 def test_what_is_finished_is_taken_as_it_is(name, data_folder, tmp_path):
     spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
-    folders = {"runs_folder": tmp_path / "runs", "data_folder": data_folder, "weights_folder": tmp_path / "weights"}
-    once, again = (run_experiment(spec, command="a test", **folders) for _ in range(2))
+    once, again = (
+        evaluate(spec, trained(spec, tmp_path, data_folder), command="a test", weights_folder=tmp_path / "weights")
+        for _ in range(2)
+    )
     assert again.curves == once.curves
     assert again.weights == once.weights
 
@@ -113,5 +119,5 @@ def test_what_is_finished_is_taken_as_it_is(name, data_folder, tmp_path):
 def test_missing_data_is_found_before_any_training(tmp_path):
     spec = read_spec(REPRODUCE / "specs" / "omniglot_5way_1shot_nonconv.yaml", "smoke")
     with pytest.raises(DataMissingError, match=r"omniglot.json is missing: `make data`"):
-        run_experiment(spec, runs_folder=tmp_path, data_folder=tmp_path, command="a test")
+        train(spec, 1, runs_folder=tmp_path, data_folder=tmp_path)
     assert not RunDirectory(tmp_path / spec.name).path.exists()

@@ -8,11 +8,11 @@ import pytest
 from synthetic_data import FEW_IMAGES, write_mini_imagenet
 
 from maml_tf.experiments import supervised
-from maml_tf.experiments.run import build_experiment, run_directory_of, run_experiment
+from maml_tf.experiments.run import build_experiment, run_directory_of, train_and_evaluate
 from maml_tf.experiments.spec import read_spec
 from maml_tf.tasks import mini_imagenet
 from maml_tf.training.adam import TrainingState
-from maml_tf.training.checkpoint import Saved
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
 SPEC = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs" / "miniimagenet_5way_baselines.yaml"
 
@@ -49,8 +49,8 @@ def small_spec():
 
 def test_a_killed_test_goes_on_to_the_same_bits(data_folder, tmp_path, monkeypatch):
     experiment = build_experiment(small_spec(), 1, data_folder)
-    saved = Saved(TrainingState.start(experiment.initial_params))
-    scores, settings = experiment.test(saved)
+    saved = Checkpoint(TrainingState.start(experiment.learner.initial_params()))
+    scores, settings = experiment.evaluate(saved)
 
     fine_tuning, calls = experiment.fine_tuning, []
 
@@ -62,23 +62,24 @@ def test_a_killed_test_goes_on_to_the_same_bits(data_folder, tmp_path, monkeypat
 
     monkeypatch.setattr(experiment, "fine_tuning", killed_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        experiment.test(saved, tmp_path)
-    resumed_scores, resumed_settings = experiment.test(saved, tmp_path)
+        experiment.evaluate(saved, RunDirectory(tmp_path))
+    resumed_scores, resumed_settings = experiment.evaluate(saved, RunDirectory(tmp_path))
     assert len(calls) == 3 + 4  # 2 shots x (2 settings in validation + 1 in the test) = 6, of which 2 were kept
     assert resumed_settings == settings
     assert list(resumed_scores) == list(scores)
     for name, values in scores.items():
         np.testing.assert_array_equal(resumed_scores[name], values)
 
-    other = Saved(TrainingState.start([p + 0.01 for p in experiment.initial_params]))
-    experiment.test(other, tmp_path)
+    other = Checkpoint(TrainingState.start([p + 0.01 for p in saved.params]))
+    experiment.evaluate(other, RunDirectory(tmp_path))
     assert len(calls) == 7 + 6  # nothing is taken from other weights
 
 
-def test_the_parts_lie_in_the_run_folder_and_their_time_counts(data_folder, tmp_path):
+def test_the_parts_are_in_the_run_directory_and_their_time_counts(data_folder, tmp_path, monkeypatch):
     spec = small_spec()
-    folders = {"runs_folder": tmp_path / "runs", "data_folder": data_folder}
-    once, again = (run_experiment(spec, command="a test", **folders) for _ in range(2))
+    folders = {"runs_folder": tmp_path / "runs", "data_folder": data_folder, "results_folder": tmp_path}
+    monkeypatch.setattr("maml_tf.experiments.run._tested_by_this_code", lambda path: None)
+    once, again = (train_and_evaluate(spec, command="a test", **folders) for _ in range(2))
     assert again.curves == once.curves
     (folder,) = (run_directory_of(spec, 1, tmp_path / "runs").path / "test_parts").iterdir()
     parts = list(folder.glob("*.npz"))

@@ -16,6 +16,7 @@ from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import MetaSpec
 from maml_tf.export import jax_runner as runner
 from maml_tf.export.writer import encode, encoding_of, export_training_loop
+from maml_tf.meta.functional import weight_names
 from maml_tf.meta.losses import cross_entropy_over_shots, mean_squared_error
 from maml_tf.meta.maml import MAML
 from maml_tf.meta.task_execution import vectorized_copy
@@ -26,8 +27,8 @@ from maml_tf.ops.max_pool import max_pool
 from maml_tf.tasks.episodes import Episodes
 from maml_tf.tasks.sinusoid import SinusoidTasks
 from maml_tf.training.adam import Adam, TrainingState
-from maml_tf.training.checkpoint import read_weights, weight_names
 from maml_tf.training.loop import compiled_loop
+from maml_tf.training.weights import read_weights
 
 pytest.importorskip("jax")
 META = MetaSpec(iterations=200, batch_size=4, learning_rate=0.001, gradient_clip=10.0)

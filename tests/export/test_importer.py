@@ -1,88 +1,50 @@
 """Trainings brought back from another machine give what the same training here gives."""
 
 import dataclasses
-import pathlib
 
-import keras
-import numpy as np
 import pytest
 import tensorflow as tf
+from small_experiment import IMPLEMENTATION, NAME, small_spec
 
 from maml_tf.errors import UsageError
-from maml_tf.experiments.export_spec import export
-from maml_tf.experiments.measure import measure
+from maml_tf.experiments.few_shot_spec import FewShotSpec
+from maml_tf.experiments.partial import evaluate_half
 from maml_tf.experiments.results import read_result
-from maml_tf.experiments.run import build_experiment
-from maml_tf.experiments.spec import read_spec
+from maml_tf.experiments.run import build_experiment, train_and_evaluate
 from maml_tf.export import jax_runner as runner
 from maml_tf.export.importer import import_run
-from maml_tf.meta.losses import mean_squared_error
-from maml_tf.meta.maml import MAML
-from maml_tf.models.mlp import MLP
-from maml_tf.tasks.sinusoid import SinusoidTasks
+from maml_tf.export.spec_package import export_spec
 from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 
-SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
-NAME = "omniglot_5way_1shot_nonconv"
 PLACE = {"hardware": "NVIDIA H200", "runtime": "jax 0.11.2"}
-
-
-class SmallExperiment:
-    """Trains a small network on sinusoids; its scores are arithmetic on the parameters, so that nothing is compiled."""
-
-    def __init__(self, spec, seed, data_folder=None):
-        self.data = {}
-        keras.utils.set_random_seed(seed)
-        self.model = MLP(1, (4,), 1)
-        self.learner = MAML(self.model, mean_squared_error, spec.inner.step_size, spec.inner.train_steps)
-        self.initial_params = self.learner.initial_params()
-        self.distribution = SinusoidTasks(5, 5)
-
-    def validate(self, params):
-        return -abs(float(params[0][0, 0]) - 0.003)
-
-    def test(self, saved):
-        def scores(params):
-            return np.outer(np.arange(60), np.resize(params[0], 11))
-
-        curves = {"1_shot": scores(saved.chosen_params), "1_shot_last_model": scores(saved.state.params)}
-        return curves, {"best_iteration": saved.best_iteration}
 
 
 @pytest.fixture(autouse=True)
 def small_experiment(monkeypatch):
-    monkeypatch.setattr("maml_tf.experiments.run.ImageClassificationExperiment", SmallExperiment)
+    monkeypatch.setattr(FewShotSpec, "implementation", IMPLEMENTATION)
 
 
-def spec_of(seeds=(1, 2), **meta):
-    """A classifier's spec as it is, but for six iterations, validated every two."""
-    spec = read_spec(SPECS / f"{NAME}.yaml")
-    return dataclasses.replace(
-        spec,
-        seeds=seeds,
-        iterations_asked=6,
-        meta=dataclasses.replace(spec.meta, **({"iterations": 6} | meta)),
-        validation=dataclasses.replace(spec.validation, every=2),
-    )
+def spec_of(seeds=(1, 2), iterations=6, **meta):
+    return dataclasses.replace(small_spec(seeds, iterations, **meta), iterations_asked=6)
 
 
 def trained_elsewhere(spec, tmp_path, iterations):
     """What the runner leaves after these iterations of each seed; computed by TensorFlow, to be equal in bits."""
     package = tmp_path / f"package-{spec.hash}" / spec.name
     if not package.exists():
-        export(spec, folder=package.parent, data_folder=None)
+        export_spec(spec, folder=package.parent, data_folder=None)
     for seed in spec.seeds:
         training = runner.Training(runner.Package(package), seed, tmp_path / "snapshots")
         experiment = build_experiment(spec, seed, None)
         loop = compiled_loop(
             experiment.learner,
-            experiment.distribution,
+            experiment.tasks,
             Adam(spec.meta.learning_rate),
             batch_size=spec.meta.batch_size,
             seed=(seed, 0),
         )
-        state = TrainingState.start(experiment.initial_params)
+        state = TrainingState.start(experiment.learner.initial_params())
         training.places = [PLACE]
         for done in range(2, iterations + 1, 2):
             state, loss = loop(state, tf.constant(2))
@@ -92,16 +54,16 @@ def trained_elsewhere(spec, tmp_path, iterations):
     return tmp_path / "snapshots"
 
 
-def measuring(tmp_path, name):
+def options_for(tmp_path, name):
     folders = {f"{kind}_folder": tmp_path / name / kind for kind in ("runs", "results", "weights")}
     return folders | {"data_folder": None, "command": "a test"}
 
 
 def test_snapshots_give_the_result_of_a_training_here(tmp_path):
     spec = spec_of()
-    here = measure(spec, **measuring(tmp_path, "here"))
+    here = train_and_evaluate(spec, **options_for(tmp_path, "here"))
     snapshots = trained_elsewhere(spec, tmp_path, 6)
-    there = import_run(spec, snapshots_folder=snapshots, **measuring(tmp_path, "there"))
+    there = import_run(spec, snapshots_folder=snapshots, **options_for(tmp_path, "there"))
     for field in ("profile", "seeds", "iterations_done", "targets", "curves", "spec_hash", "weights", "data"):
         assert getattr(there, field) == getattr(here, field), field
     assert there.counts
@@ -112,49 +74,66 @@ def test_snapshots_give_the_result_of_a_training_here(tmp_path):
     assert there.hardware == f"trained on NVIDIA H200; tested on {here.hardware}"
     assert read_result(tmp_path / "there" / "results" / f"{NAME}.json").curves == here.curves
     # again: what is validated is not validated again, and one seed can be taken alone
-    again = import_run(spec, snapshots_folder=snapshots, **measuring(tmp_path, "there"))
+    again = import_run(spec, snapshots_folder=snapshots, **options_for(tmp_path, "there"))
     assert (again.curves, again.settings["seed_1"]["package"]) == (there.curves, there.settings["seed_1"]["package"])
-    alone = import_run(spec, snapshots_folder=snapshots, seeds=[2], **measuring(tmp_path, "there"))
+    alone = import_run(spec, snapshots_folder=snapshots, seeds=[2], **options_for(tmp_path, "there"))
     assert alone.seeds == (2,)
     assert alone.curves["1_shot"].per_seed == there.curves["1_shot"].per_seed[1:]
     # the runs folder keeps to one training
     other = spec_of(seeds=(1,))
-    measure(other, **measuring(tmp_path, "taken"))
+    train_and_evaluate(other, **options_for(tmp_path, "taken"))
     with pytest.raises(UsageError, match=r"seed_1 holds another training of this spec and seed; remove it"):
-        import_run(spec, snapshots_folder=snapshots, **measuring(tmp_path, "taken"))
+        import_run(spec, snapshots_folder=snapshots, **options_for(tmp_path, "taken"))
 
 
 def test_a_training_that_stopped_early_counts_as_partial(tmp_path):
     spec = spec_of(seeds=(1,))
     snapshots = trained_elsewhere(spec, tmp_path, 4)
-    result = import_run(spec, snapshots_folder=snapshots, **measuring(tmp_path, "there"))
+    result = import_run(spec, snapshots_folder=snapshots, **options_for(tmp_path, "there"))
     assert (result.profile, result.iterations_done, result.iterations_asked) == ("partial", 4, 6)
     assert not result.counts
     assert result.weights == {}
-    shorter = measure(spec_of(seeds=(1,), iterations=4), **measuring(tmp_path, "here"))
+    shorter = train_and_evaluate(spec_of(seeds=(1,), iterations=4), **options_for(tmp_path, "here"))
     assert result.curves == shorter.curves
     assert read_result(tmp_path / "there" / "results" / "partial" / f"{NAME}.json").curves == result.curves
 
 
+def test_the_half_way_mark_of_a_training_elsewhere_is_that_of_a_training_here(tmp_path):
+    spec = small_spec(seeds=(1,), iterations=8)
+    train_and_evaluate(spec, **options_for(tmp_path, "here"))
+    here = evaluate_half(spec, **options_for(tmp_path, "here"))
+    for reached in (4, 8):  # stopped at the mark, and trained to the end
+        snapshots = trained_elsewhere(spec, tmp_path / str(reached), reached)
+        there = import_run(spec, snapshots_folder=snapshots, half=True, **options_for(tmp_path, f"there {reached}"))
+        for field in ("profile", "iterations_done", "iterations_asked", "targets", "curves", "weights"):
+            assert getattr(there, field) == getattr(here, field), field
+        assert there.history["seed_1"]["validations"] == here.history["seed_1"]["validations"]
+        assert there.history["seed_1"]["losses"][-1][0] == 4
+        assert (there.profile, there.iterations_done) == ("half", 4)
+    snapshots = trained_elsewhere(spec, tmp_path / "2", 2)
+    with pytest.raises(UsageError, match="seed_1: stopped at iteration 2 of 4"):
+        import_run(spec, snapshots_folder=snapshots, half=True, **options_for(tmp_path, "there 2"))
+
+
 def test_a_longer_partial_result_stays(tmp_path, capsys):
-    options = measuring(tmp_path, "here")
+    options = options_for(tmp_path, "here")
     longer = dataclasses.replace(spec_of(seeds=(1,), iterations=4), profile="cpu")
-    measure(longer, **options)
+    train_and_evaluate(longer, **options)
     path = tmp_path / "here" / "results" / "partial" / f"{NAME}.json"
     kept = path.read_bytes()
     shorter = dataclasses.replace(spec_of(seeds=(1,), iterations=2), profile="cpu")
-    assert measure(shorter, **options).iterations_done == 2
+    assert train_and_evaluate(shorter, **options).iterations_done == 2
     assert path.read_bytes() == kept
     assert f"{NAME}.json stays, it has more iterations than 2; remove it to replace it" in capsys.readouterr().err
     path.write_text("damaged")
-    measure(shorter, **options)
+    train_and_evaluate(shorter, **options)
     assert read_result(path).iterations_done == 2
-    measure(longer, **options)
+    train_and_evaluate(longer, **options)
     assert read_result(path).iterations_done == 4
 
 
 def test_what_is_missing_or_of_another_spec_is_named(tmp_path):
-    spec, options = spec_of(), measuring(tmp_path, "there")
+    spec, options = spec_of(), options_for(tmp_path, "there")
     with pytest.raises(UsageError, match=rf"{NAME}: no training of the seeds any: .* seed_<n> for n = none"):
         import_run(spec, snapshots_folder=tmp_path, **options)
     snapshots = trained_elsewhere(spec_of(seeds=(1,)), tmp_path, 6)

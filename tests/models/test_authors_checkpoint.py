@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
+from maml_tf.meta.functional import weight_names
 from maml_tf.models.authors_checkpoint import NAMES, RELEASED_SHA256, read_authors_checkpoint, values_sha256
 from maml_tf.models.conv import MiniImagenetConv
-from maml_tf.training.checkpoint import as_params, weight_names
+from maml_tf.training.weights import as_params
 
 
 @pytest.fixture
@@ -20,12 +21,12 @@ def model():
 def written(folder, model, leave_out=()):
     """The model's weights as a checkpoint of the authors' code: (its prefix, {name: array})."""
     weights = {name: np.asarray(v) for name, v in zip(weight_names(model), model.trainable_variables, strict=True)}
-    names = [name for name in weights if name not in leave_out]
+    kept = [name for name in weights if name not in leave_out]
     tf.raw_ops.SaveV2(
         prefix=str(folder / "model7"),
-        tensor_names=[NAMES[name][0] for name in names],
-        shape_and_slices=[""] * len(names),
-        tensors=[weights[name] for name in names],
+        tensor_names=[NAMES[name][0] for name in kept],
+        shape_and_slices=[""] * len(kept),
+        tensors=[weights[name] for name in kept],
     )
     return folder / "model7", weights
 

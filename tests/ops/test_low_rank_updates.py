@@ -1,13 +1,14 @@
-"""Adapting with low-rank updates equals adapting with materialised kernels."""
+"""Adapting by factors is adapting with kernels written out."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.meta.adaptable import only_context
 from maml_tf.meta.losses import cross_entropy_over_shots
 from maml_tf.meta.maml import MAML
 from maml_tf.meta.task_execution import vectorized_copy
-from maml_tf.models.context_vector import WithContext, only_context
+from maml_tf.models.context_vector import WithContext
 from maml_tf.models.conv import OmniglotConv
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks.base import TaskBatch
@@ -49,13 +50,13 @@ def test_loss_and_meta_gradient_with_batch_norm(problem, num_steps, first_order,
 
     found, expected = of(low_rank_updates=True), of(low_rank_updates=False)
     assert np.abs(found - expected).max() <= 1e-11 * np.abs(expected).max()
-    if num_steps == 1 and not first_order:  # first and second order differ, so the comparison above can fail
+    if num_steps == 1 and not first_order:  # the comparison is of something: second order differs from first
         first = MAML(network(), LOSS, 0.4, 1, first_order=True, vectorized=True, low_rank_updates=True)
         gradients = first.meta_gradient(params, batch)[1]
         assert np.abs(np.concatenate([np.ravel(g) for g in gradients]) - found[1:]).max() > 1e-3
 
 
-def test_when_low_rank_updates_are_chosen():
+def test_where_it_is_chosen():
     large, small = network(side=28, dtype="float32"), network(dtype="float32")
     assert MAML(large, LOSS, 0.4, 1).task_execution.low_rank_updates
     assert vectorized_copy(MAML(large, LOSS, 0.4, 1)).task_execution.low_rank_updates  # in exported loops too
@@ -75,6 +76,6 @@ def test_when_low_rank_updates_are_chosen():
     "conflict",
     [{"vectorized": False}, {"gradient_checkpointing": True}, {"adaptable": lambda variable: variable.name == "bias"}],
 )
-def test_low_rank_updates_are_refused_where_they_are_impossible(conflict):
+def test_asked_for_where_it_cannot_be(conflict):
     with pytest.raises(ValueError, match="low_rank_updates needs vectorized tasks"):
         MAML(network(), LOSS, 0.4, 1, low_rank_updates=True, **conflict)

@@ -3,7 +3,8 @@
 import pathlib
 
 from maml_tf.experiments.run import run_directory_of
-from maml_tf.experiments.spec import PROFILES, read_spec, read_yaml_mapping
+from maml_tf.experiments.schema import read_yaml_mapping
+from maml_tf.experiments.spec import PROFILES, read_spec
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
 

@@ -12,7 +12,7 @@ from maml_tf.experiments.run import build_experiment
 from maml_tf.experiments.spec import read_spec
 from maml_tf.meta.functional import functional_call
 from maml_tf.tasks.sinusoid import AMPLITUDE, SinusoidTasks
-from maml_tf.training.checkpoint import read_weights
+from maml_tf.training.weights import read_weights
 
 REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
 SEED = (2017, 3)
@@ -119,7 +119,7 @@ def _returns(experiment, params):
         actions = actor.means(observations[:, np.newaxis].astype(np.float32))[:, 0]
         observations, rewards, *_ = envs.step(actions)
         returns += rewards
-        if not envs.live.any():
+        if not envs.active.any():
             break
     return returns
 

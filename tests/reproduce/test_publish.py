@@ -9,7 +9,8 @@ import pytest
 from made_results import TARGETS
 
 from maml_tf.errors import UsageError
-from maml_tf.experiments.results import NOT_CODE, read_result, write_result
+from maml_tf.experiments.provenance import NOT_CODE
+from maml_tf.experiments.results import read_result, write_result
 from reproduce import paths
 from reproduce.comparison.gate import Judged, read_expected
 from reproduce.publish import publish

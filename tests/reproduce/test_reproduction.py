@@ -73,11 +73,11 @@ def measured(monkeypatch):
     """The specs that a run trains; nothing is trained."""
     trained = []
 
-    def measure_from(spec, arguments, *, results, weights):
+    def train_and_evaluate_from(spec, arguments, *, results, weights):
         trained.append((spec.name, spec.profile, results, weights))
         return result({MAML: 0.6}, spec.name)
 
-    monkeypatch.setattr(reproduction, "measure_from", measure_from)
+    monkeypatch.setattr(reproduction, "train_and_evaluate_from", train_and_evaluate_from)
     monkeypatch.setattr(runtime, "configure_runtime", lambda: None)  # the test's process has begun to use TensorFlow
     return trained
 

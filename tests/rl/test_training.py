@@ -31,7 +31,7 @@ LEARNERS = {"TRPO": trpo_learner, "Adam": adam_learner}
 
 
 def trained(folder, learner, stop_after=None, **options):
-    """(Saved, goals of every sampling); after `stop_after` iterations it is killed while it samples for the next."""
+    """(Checkpoint, goals of every sampling); killed while it samples for the iteration after `stop_after`."""
     sampler = Sampler(functools.partial(PointNavigation, max_episode_steps=20), 2, 2)
     sample, goals_of_calls = sampler.sample, []
 
@@ -52,7 +52,7 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, optimizer):
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "killed", learner, stop_after=2)
     assert RunDirectory(tmp_path / "killed").read().iteration == 2
-    with pytest.raises(UsageError, match="stopped at iteration 2 of 4: --resume goes on"):
+    with pytest.raises(UsageError, match=r"stopped at iteration 2 of 4: --resume .* continues it"):
         trained(tmp_path / "killed", learner)
     resumed, calls = trained(tmp_path / "killed", learner, resume=True)
     assert len(calls) == 2 * 2

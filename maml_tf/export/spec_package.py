@@ -1,24 +1,27 @@
-"""From a spec to a package that trains it elsewhere (see `maml_tf/export/writer.py`)."""
+"""From a spec to a package that trains it on another machine (see `writer`)."""
 
 from maml_tf.errors import UsageError
-from maml_tf.experiments.results import provenance
-from maml_tf.experiments.run import build_experiment
+from maml_tf.experiments.base import CompiledExperiment
+from maml_tf.experiments.provenance import provenance
+from maml_tf.experiments.registry import experiment_class
+from maml_tf.experiments.run import Path, build_experiment
+from maml_tf.experiments.spec import ExperimentSpec
 from maml_tf.export.writer import export_training_loop
 from maml_tf.meta.task_execution import vectorized_copy
 
 
-def check_exportable(spec):
+def check_exportable(spec: ExperimentSpec) -> None:
     """Raises a UsageError where a spec has no training loop that could be exported."""
-    if spec.experiment == "reinforcement_learning" or spec.method == "multitask":
+    if not issubclass(experiment_class(spec), CompiledExperiment):
         raise UsageError(f"{spec.name}: {spec.experiment} by {spec.method} has no compiled training loop to export")
 
 
-def export(spec, *, folder, data_folder):
-    """Writes the package of a spec: all its seeds, at its profile's iterations.
+def export_spec(spec: ExperimentSpec, *, folder: Path, data_folder: Path | None) -> None:
+    """Writes the package of a spec: all its seeds, with its profile's number of iterations.
 
     Args:
-        spec: an ExperimentSpec.
-        folder: where packages are collected; this one becomes `<folder>/<spec>`, and shares the images there.
+        spec: what to train.
+        folder: the folder of packages; this one becomes `<folder>/<spec>` and shares the images there.
         data_folder: the prepared data sets.
 
     Raises:
@@ -28,11 +31,11 @@ def export(spec, *, folder, data_folder):
     initial_params = {}
     for seed in spec.seeds:
         experiment = build_experiment(spec, seed, data_folder)
-        initial_params[seed] = experiment.initial_params
+        initial_params[seed] = experiment.learner.initial_params()
     origin = provenance()
     export_training_loop(
         vectorized_copy(experiment.learner),
-        experiment.distribution,
+        experiment.tasks,
         spec.meta,
         initial_params,
         folder=folder,

@@ -1,0 +1,120 @@
+"""What every experiment has: a model, a learner and data for one seed, trained and then evaluated."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from maml_tf.experiments.spec import ExperimentSpec
+from maml_tf.tasks.base import TaskDistribution
+from maml_tf.training.checkpoint import Checkpoint, RunDirectory
+from maml_tf.training.train import train
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOptions:
+    """How a training is run, which has no influence on its numbers.
+
+    Attributes:
+        resume: continue an unfinished training.
+        tensorboard: write TensorBoard scalars into the run directory.
+    """
+
+    resume: bool = False
+    tensorboard: bool = False
+
+
+class Experiment(abc.ABC):
+    """One cell of a table or one arm of a figure, for one seed.
+
+    Args:
+        spec: an ExperimentSpec of a class that names this Experiment as its implementation.
+        seed: of the initial weights and the training tasks.
+        data_folder: the prepared data sets (`make data`).
+
+    Attributes:
+        spec, seed: the arguments.
+        model: the Keras model.
+        learner: what is trained; its `initial_params()` are theta at iteration 0.
+        data: where the data comes from, for the result file.
+        seconds_elsewhere: wall time that other processes spent on the latest evaluation.
+
+    Raises:
+        DataMissingError: the data set is missing in the folder, or damaged.
+    """
+
+    model: keras.Model
+    learner: Any
+    data: Mapping[str, Any] = {}
+    seconds_elsewhere: float = 0.0
+
+    def __init__(self, spec: ExperimentSpec, seed: int, data_folder: str | os.PathLike | None = None):
+        self.spec = spec
+        self.seed = seed
+        keras.utils.set_random_seed(seed)
+
+    @property
+    def label(self) -> str:
+        """The name of the training in progress lines and messages."""
+        return f"{self.spec.name} ({self.spec.profile}, seed {self.seed})"
+
+    @abc.abstractmethod
+    def train(self, run_dir: RunDirectory, options: TrainingOptions) -> Checkpoint:
+        """Trains, or returns the finished training that the run directory holds.
+
+        Raises:
+            UsageError: the run directory holds an unfinished training and `options.resume` is false.
+            FloatingPointError: the training diverged.
+        """
+
+    @abc.abstractmethod
+    def evaluate(
+        self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, int | float | str]]:
+        """Tests what was trained.
+
+        Args:
+            checkpoint: what the training reached.
+            run_dir: of the training. A long test keeps what it has computed there; without it nothing is kept.
+
+        Returns:
+            (scores, settings): scores [tasks, steps + 1] by curve name, and what was chosen on the way.
+        """
+
+
+class CompiledExperiment(Experiment):
+    """An experiment that trains with the compiled loop, so that its training can be exported too.
+
+    Attributes:
+        tasks: the TaskDistribution to train on.
+        validate: theta -> score, higher is better; None where the protocol has no validation.
+    """
+
+    tasks: TaskDistribution
+    validate: Callable[[Sequence[tf.Tensor]], float] | None = None
+
+    def train(self, run_dir: RunDirectory, options: TrainingOptions) -> Checkpoint:
+        """See `Experiment.train`; the section `meta` of the spec says how."""
+        meta, validation = self.spec.meta, self.spec.validation
+        return train(
+            self.learner,
+            self.tasks,
+            iterations=meta.iterations,
+            batch_size=meta.batch_size,
+            learning_rate=meta.learning_rate,
+            gradient_clip=meta.gradient_clip,
+            seed=self.seed,
+            validate=self.validate,
+            validate_every=validation.every if validation else None,
+            run_dir=run_dir,
+            resume=options.resume,
+            tensorboard=options.tensorboard,
+            label=self.label,
+        )

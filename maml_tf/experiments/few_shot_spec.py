@@ -1,0 +1,97 @@
+"""Specs of the few-shot classification of images (section 5.2, Appendix C.2) and of its supervised baselines."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+from maml_tf.errors import UsageError
+from maml_tf.experiments.registry import register
+from maml_tf.experiments.spec import (
+    EvaluationSpec,
+    InnerSpec,
+    MetaSpec,
+    ShotsEvaluationSpec,
+    SupervisedSpec,
+    ValidationSpec,
+)
+from maml_tf.models.factory import MiniImagenetConvSpec, NetworkSpec
+from maml_tf.tasks.datasets import ImageTaskSpec
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FewShotInnerSpec(InnerSpec):
+    """The inner loop of the classifiers."""
+
+    step_size: float  # alpha
+    first_order: bool = False
+    recompute: bool = False  # gradient checkpointing: inner steps are recomputed when differentiating
+    adaptable: str | None = None  # the weights that the inner loop changes, of maml_tf.meta.adaptable; by method
+    update: str | None = None  # the rule of one inner step, of maml_tf.meta.inner_updates; gradient descent by default
+
+    def __post_init__(self):
+        super().__post_init__()
+        # Imported where the keys are given only: these modules import TensorFlow.
+        if self.adaptable is not None:
+            from maml_tf.meta.adaptable import ADAPTABLE
+
+            _check_registered("adaptable", self.adaptable, ADAPTABLE)
+        if self.update is not None:
+            from maml_tf.meta.inner_updates import INNER_UPDATES
+
+            _check_registered("update", self.update, INNER_UPDATES)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FineTuningSpec(InnerSpec):
+    """Fine-tuning at test: step size, decay and number of updates are chosen on the validation tasks."""
+
+    step_size: Literal["tuned"]
+    step_grid: tuple[float, ...]
+    decay_grid: tuple[float, ...]  # factors by which each step is smaller than the one before
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("step_grid", "decay_grid"):
+            if not getattr(self, name):
+                raise UsageError(f"{name}: at least one is needed")
+
+
+@register(
+    "image_classification", "maml", "context_vector", implementation="maml_tf.experiments.few_shot:FewShotExperiment"
+)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FewShotSpec(SupervisedSpec):
+    """A cell of Tables 1 and 3."""
+
+    eval_batch_size: ClassVar[int] = 20
+
+    tasks: ImageTaskSpec
+    model: NetworkSpec
+    inner: FewShotInnerSpec
+    meta: MetaSpec
+    evaluation: EvaluationSpec
+    validation: ValidationSpec | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.method == "context_vector" and not self.model.context_size:
+            raise UsageError("the method 'context_vector' needs model.context_size")
+
+
+@register("image_classification", "supervised", implementation="maml_tf.experiments.supervised:SupervisedExperiment")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SupervisedBaselineSpec(SupervisedSpec):
+    """The rows "fine-tuning" and "nearest neighbour" of Table 1."""
+
+    eval_batch_size: ClassVar[int] = 20
+
+    tasks: ImageTaskSpec
+    model: MiniImagenetConvSpec
+    inner: FineTuningSpec
+    meta: MetaSpec
+    evaluation: ShotsEvaluationSpec
+    validation: ValidationSpec
+
+
+def _check_registered(key, name, registry):
+    if name not in registry:
+        raise UsageError(f"{key}: {name!r} is not allowed; expected one of {', '.join(map(repr, registry))}")

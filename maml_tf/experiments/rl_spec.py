@@ -1,0 +1,129 @@
+"""Specs of reinforcement learning (section 5.3, Appendix C.2)."""
+
+import dataclasses
+from typing import Literal, Self
+
+from maml_tf.errors import UsageError
+from maml_tf.experiments.registry import register
+from maml_tf.experiments.spec import AdamSpec, EvaluationSpec, ExperimentSpec, InnerSpec, at_least_one
+from maml_tf.models.factory import NETWORKS, ModelSpec
+
+IMPLEMENTATION = "maml_tf.experiments.rl:ReinforcementLearningExperiment"
+
+
+@NETWORKS.register("gaussian_policy")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GaussianPolicySpec(ModelSpec):
+    """The policy (PROTOCOL 3.1)."""
+
+    hidden: tuple[int, ...]  # units of the hidden layers
+    activation: Literal["relu", "tanh"] = "relu"  # of the hidden layers
+    context_size: int = 0  # numbers of the context vector z, which is appended to every observation
+
+    def __post_init__(self):
+        if not self.hidden:
+            raise UsageError("hidden: at least one layer is needed")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EnvironmentTaskSpec:
+    """Goals in a family of environments."""
+
+    environment: str  # a name in maml_tf/rl/envs/registry.py
+    goal_every: Literal["task", "trajectory"] = "task"  # what gets a new goal in training
+    reveal_task: bool = False  # the oracle sees the goal
+
+    def __post_init__(self):
+        from maml_tf.rl.envs.registry import ENVIRONMENTS  # Gymnasium: for a spec that names an environment only
+
+        if self.environment not in ENVIRONMENTS:
+            allowed = ", ".join(map(repr, ENVIRONMENTS))
+            raise UsageError(f"environment: {self.environment!r} is not allowed; expected one of {allowed}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingTaskSpec(EnvironmentTaskSpec):
+    """Goals that are trained on."""
+
+    trajectories: int  # a task's samples at each step of training, in trajectories of full length
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least_one(self, "trajectories")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyGradientSpec(InnerSpec):
+    """The inner loop of a policy."""
+
+    step_size: float  # alpha
+    likelihood_ratio: bool = False  # the surrogate is pi / pi_old x advantage in place of log pi x advantage
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrustRegionSpec:
+    """The outer loop (algorithm 3): TRPO (PROTOCOL 3.4)."""
+
+    iterations: int
+    batch_size: int  # tasks per iteration
+    max_kl: float  # limit of the mean KL divergence
+
+    def __post_init__(self):
+        at_least_one(self, "iterations", "batch_size")
+        if self.max_kl <= 0:
+            raise UsageError(f"max_kl: {self.max_kl} is not allowed; expected a number above 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReturnEvaluationSpec(EvaluationSpec):
+    """The test: returns while a policy adapts to fixed goals (PROTOCOL 3.6)."""
+
+    trajectories: int  # a task's samples at each step, in trajectories of full length
+    step_size: float = 0.0  # alpha of the first gradient step
+    later_factors: tuple[float, ...] = (0.5,)  # alpha of the later steps over the first's; a curve for each
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least_one(self, "trajectories")
+        if not self.later_factors:
+            raise UsageError("later_factors: at least one is needed")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicySections(ExperimentSpec):
+    """The sections that all reinforcement learning has."""
+
+    model: GaussianPolicySpec
+    inner: PolicyGradientSpec
+    evaluation: ReturnEvaluationSpec
+
+
+@register("reinforcement_learning", "maml", "pretrained", "oracle", "context_vector", implementation=IMPLEMENTATION)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyTrainingSpec(PolicySections):
+    """An arm of Figures 4 and 5 or of Tables 4 and 5."""
+
+    tasks: TrainingTaskSpec
+    meta: TrustRegionSpec | AdamSpec
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.method == "context_vector" and not self.model.context_size:
+            raise UsageError("the method 'context_vector' needs model.context_size")
+
+
+@register("reinforcement_learning", "random", implementation=IMPLEMENTATION)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RandomPolicySpec(PolicySections):
+    """The arm that is not trained (PROTOCOL 3.7)."""
+
+    tasks: EnvironmentTaskSpec
+
+    @property
+    def iterations(self) -> int:
+        """None."""
+        return 0
+
+    def with_iterations(self, iterations: int, profile: str) -> Self:
+        """Not possible: nothing is trained."""
+        raise UsageError(f"{self.name}: nothing is trained, so there is no partial training")

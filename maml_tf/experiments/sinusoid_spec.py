@@ -1,0 +1,89 @@
+"""Specs of the sinusoid regression (section 5.1) and of its multi-task baselines (Appendix C.1)."""
+
+import dataclasses
+from typing import ClassVar, Literal, Self
+
+from maml_tf.errors import UsageError
+from maml_tf.experiments.registry import register
+from maml_tf.experiments.spec import InnerSpec, MetaSpec, ShotsEvaluationSpec, SupervisedSpec, at_least_one
+from maml_tf.models.factory import MLPSpec
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SinusoidTaskSpec:
+    """The sinusoid tasks of training."""
+
+    shots: int  # K, support points
+    queries: int  # query points
+    reveal_task: bool = False  # the oracle sees (x, A, phi)
+
+    def __post_init__(self):
+        at_least_one(self, "shots", "queries")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TunedInnerSpec(InnerSpec):
+    """An inner loop whose step size may be tuned for the test."""
+
+    step_size: float | Literal["tuned"]  # alpha; "tuned": the best of `step_grid` on tasks apart from the test's
+    first_order: bool = False
+    step_grid: tuple[float, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if (self.step_size == "tuned") != bool(self.step_grid):
+            raise UsageError("step_grid: needed where step_size is 'tuned', and allowed only there")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MultiTaskSpec:
+    """Averaging the parameters of independently trained regressors."""
+
+    regulariser: Literal["none", "l2", "to_mean"]
+    regressors: int
+    threshold: float  # mean squared error that every regressor must reach
+    strengths: tuple[float, ...]  # the regulariser's strength: the largest that still reaches the threshold
+    batch_size: int  # fresh points per training step
+    learning_rate: float
+    max_steps: int  # the largest number of training steps of one regressor
+
+    def __post_init__(self):
+        at_least_one(self, "regressors", "batch_size", "max_steps")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SinusoidSections(SupervisedSpec):
+    """The sections that all sinusoid experiments have."""
+
+    eval_batch_size: ClassVar[int] = 600
+
+    tasks: SinusoidTaskSpec
+    model: MLPSpec
+    inner: TunedInnerSpec
+    evaluation: ShotsEvaluationSpec
+
+
+@register("sinusoid", "maml", "pretrained", "oracle", implementation="maml_tf.experiments.sinusoid:SinusoidExperiment")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SinusoidSpec(SinusoidSections):
+    """An arm of Figures 2, 3, 6 and 7."""
+
+    meta: MetaSpec
+
+
+@register("sinusoid", "multitask", implementation="maml_tf.experiments.multi_task:MultiTaskExperiment")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MultiTaskAveragingSpec(SinusoidSections):
+    """A multi-task row of Table 2. Its iterations are the regressors."""
+
+    multitask: MultiTaskSpec
+
+    @property
+    def iterations(self) -> int:
+        """The number of regressors."""
+        return self.multitask.regressors
+
+    def with_iterations(self, iterations: int, profile: str) -> Self:
+        """The same spec with another number of regressors."""
+        multitask = dataclasses.replace(self.multitask, regressors=iterations)
+        return dataclasses.replace(self, profile=profile, multitask=multitask)

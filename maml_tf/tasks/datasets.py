@@ -1,0 +1,75 @@
+"""Data sets by name: the section `tasks` of a classification spec, and how the images are loaded.
+
+A data set is a dataclass of what a spec says about it, with a method `load`, registered under its name:
+
+    @DATASETS.register("my_images")
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class MyImageTasks(ImageTaskSpec):
+        def load(self, data_folder): ...
+
+Then a spec may say `tasks: {dataset: my_images, ways: 5, ...}`.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import os
+from typing import ClassVar
+
+from maml_tf._registry import Registry
+from maml_tf.errors import UsageError
+from maml_tf.tasks.image_set import ImageSet
+from maml_tf.tasks.mini_imagenet import load_mini_imagenet
+from maml_tf.tasks.omniglot import load_omniglot, split_omniglot
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageTaskSpec(abc.ABC):
+    """N-way K-shot classification tasks (section 5.2); the key `dataset` says which subclass they are read as."""
+
+    tag: ClassVar[str] = "dataset"
+    variants: ClassVar[Registry[type[ImageTaskSpec]]] = Registry("data set")
+
+    dataset: str
+    ways: int  # N
+    shots: int  # K, support images per class
+    train_queries: int  # query images per class in training and validation
+    test_queries: int  # query images per class at test
+    rotations: bool = False  # one random rotation by a multiple of 90 degrees per class and task
+
+    def __post_init__(self):
+        for name in ("ways", "shots", "train_queries", "test_queries"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: {getattr(self, name)} is not allowed; expected a whole number from 1")
+
+    @abc.abstractmethod
+    def load(self, data_folder: str | os.PathLike) -> dict[str, ImageSet]:
+        """The splits {"train", "validation", "test": ImageSet}, no class in two of them.
+
+        Raises:
+            DataMissingError: the data set is missing in the folder, or damaged.
+        """
+
+
+DATASETS = ImageTaskSpec.variants
+
+
+@DATASETS.register("omniglot")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OmniglotTasks(ImageTaskSpec):
+    """Tasks from Omniglot."""
+
+    split_seed: int  # of the split of the characters
+
+    def load(self, data_folder):
+        return split_omniglot(load_omniglot(data_folder), self.split_seed)
+
+
+@DATASETS.register("mini_imagenet")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MiniImagenetTasks(ImageTaskSpec):
+    """Tasks from mini-ImageNet, which has an official split."""
+
+    def load(self, data_folder):
+        return load_mini_imagenet(data_folder)

@@ -1,0 +1,77 @@
+"""Weight files: theta as an .npz, each parameter under its name."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from maml_tf._io import UNREADABLE_NPZ, atomic_write
+from maml_tf.errors import UsageError
+from maml_tf.meta.functional import weight_names, weights_of
+from maml_tf.meta.learner import Learner
+
+
+def write_weights(path: str | os.PathLike, owner: Learner | keras.Model, params: Sequence[tf.Tensor]) -> None:
+    """Writes parameters as an .npz, each under its name (`dense_1/kernel`, ...).
+
+    Args:
+        path: of the file, which is written whole.
+        owner: the learner whose theta this is, or a model whose weights they are.
+        params: in the owner's order.
+    """
+    arrays = {name: np.asarray(p) for name, p in zip(_shapes(owner), params, strict=True)}
+    with atomic_write(path, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_weights(path: str | os.PathLike, owner: Learner | keras.Model) -> list[tf.Tensor]:
+    """Reads parameters that `write_weights` wrote.
+
+    Args:
+        path: of the file.
+        owner: a learner or a model with parameters of the same names and shapes.
+
+    Raises:
+        UsageError: the file is missing, or its names or shapes are not the owner's.
+    """
+    try:
+        with np.load(path) as archive:
+            arrays = dict(archive)
+    except UNREADABLE_NPZ as error:
+        raise UsageError(f"{path}: no weights can be read from it ({error})") from None
+    return as_params(arrays, owner, path)
+
+
+def as_params(
+    arrays: Mapping[str, np.ndarray], owner: Learner | keras.Model, where: str | os.PathLike
+) -> list[tf.Tensor]:
+    """Arrays by name as parameters in the owner's order.
+
+    Args:
+        arrays: what a weight file holds.
+        owner: a learner or a model.
+        where: the source of the arrays, for the message.
+
+    Raises:
+        UsageError: the names or shapes are not the owner's; the message names the first that differs.
+    """
+    expected = _shapes(owner)
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != expected:
+        differing = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        raise UsageError(
+            f"{where}: weights of another model: {differing[0]} has shape {found.get(differing[0])}, "
+            f"the model's is {expected.get(differing[0])}"
+        )
+    return [tf.constant(arrays[name]) for name in expected]
+
+
+def _shapes(owner: Learner | keras.Model) -> dict[str, tuple[int, ...]]:
+    """The shape of each parameter by name, in the owner's order."""
+    if isinstance(owner, keras.Model):
+        names, params = weight_names(owner), weights_of(owner)
+    else:
+        names, params = owner.param_names, owner.initial_params()
+    return {name: tuple(p.shape) for name, p in zip(names, params, strict=True)}
