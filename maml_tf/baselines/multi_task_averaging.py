@@ -1,7 +1,11 @@
-"""Regressors trained each on one task, then averaged in parameter space (Appendix C.1; PROTOCOL 2.1, Table 2)."""
+"""Regressors that are each trained on one task, to be averaged in parameter space (Appendix C.1; PROTOCOL 2.1)."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import keras
 import tensorflow as tf
 
 from maml_tf.meta.functional import functional_call
@@ -14,38 +18,66 @@ STEPS_BETWEEN_CHECKS = 250
 CHECK_POINTS = 1000
 
 
+class RegressorSettings(Protocol):
+    """How the regressors are trained, as the section `multitask` of a spec says.
+
+    Attributes:
+        threshold: the mean squared error that every regressor must reach.
+        batch_size: number of fresh points in each training step.
+        learning_rate: of Adam.
+        max_steps: the largest number of training steps of one regressor.
+    """
+
+    @property
+    def threshold(self) -> float: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def max_steps(self) -> int: ...
+
+
 class Trained(NamedTuple):
     """R regressors after training.
 
     Attributes:
         params: list of [R, ...], the parameters.
-        errors: [R], the mean squared error of each on an even grid over the input range.
-        steps: int32 [R], the training steps each took.
+        errors: [R], the mean squared error of each regressor on an even grid over the input range.
+        steps: int32 [R], the number of training steps of each.
     """
 
-    params: list
+    params: list[tf.Tensor]
     errors: tf.Tensor
     steps: tf.Tensor
 
 
 class SideBySideRegressors:
-    """Trains R regressors at once, each on its own sinusoid, with batched matrix products over the regressor axis.
+    """Trains R regressors at once, each on its own sinusoid, with batched matrix products over the regressors.
 
-    Every regressor sees fresh points in every step ("a large amount of data") and stops by itself, at the first check
-    at which its error over the whole input range lies under the threshold, or after `max_steps`.
+    Every regressor gets new points in every step ("a large amount of data"). It stops at the first check at which its
+    error over the whole input range is below the threshold, or after `max_steps`.
 
     Args:
-        model: a model whose layers take a leading axis.
-        spec: a MultiTaskSpec.
+        model: a Keras model whose layers accept a leading axis.
+        spec: the training of the regressors.
     """
 
-    def __init__(self, model, spec):
+    def __init__(self, model: keras.Model, spec: RegressorSettings):
         self.model = model
         self.spec = spec
         self.optimizer = Adam(spec.learning_rate)
 
     @tf.function(jit_compile=True, autograph=False)
-    def train(self, params, amplitude, phase, centre, strength, seed):
+    def train(
+        self,
+        params: Sequence[tf.Tensor],
+        amplitude: tf.Tensor,
+        phase: tf.Tensor,
+        centre: Sequence[tf.Tensor],
+        strength: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> Trained:
         """Trains from `params` on MSE + strength * ||theta - centre||^2.
 
         Args:
@@ -53,10 +85,7 @@ class SideBySideRegressors:
             amplitude, phase: [R], the tasks.
             centre: list of tensors that broadcast against `params`: 0 for weight decay, the running mean for "to_mean".
             strength: scalar; 0 for no regulariser.
-            seed: stateless seed of the training points.
-
-        Returns:
-            Trained.
+            seed: stateless seed of the training points, int32 [2].
         """
         R = amplitude.shape[0]
         amplitude, phase = amplitude[:, tf.newaxis, tf.newaxis], phase[:, tf.newaxis, tf.newaxis]
@@ -75,14 +104,14 @@ class SideBySideRegressors:
                 tape.watch(state.params)
                 loss = mean_squared_error(target(x), functional_call(self.model, state.params, x))
                 penalty = tf.add_n([tf.reduce_sum(tf.square(p - c)) for p, c in zip(state.params, centre, strict=True)])
-                # Every regressor's loss depends on its own parameters only: the sum's gradient is each one's own.
+                # Each loss depends on one regressor's parameters only: the sum's gradient holds each one's gradient.
                 total = tf.reduce_sum(loss) + strength * penalty
             after = self.optimizer.apply(state, tape.gradient(total, state.params))
-            kept = [
+            params = [
                 tf.where(tf.reshape(active, [R, *[1] * (p.shape.rank - 1)]), new, p)
                 for new, p in zip(after.params, state.params, strict=True)
             ]
-            return after._replace(params=kept)
+            return after._replace(params=params)
 
         def round_of_steps(state, steps, error):
             active = error >= self.spec.threshold

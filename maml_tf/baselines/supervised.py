@@ -1,7 +1,7 @@
 """Supervised pretraining for few-shot classification: the fine-tuning and nearest-neighbour rows of Table 1.
 
-Both rows are cited in the paper from Ravi and Larochelle (2017), who leave much open; what is chosen here stands in the
-spec (PROTOCOL 2.6).
+The paper cites both rows from Ravi and Larochelle (2017), who do not give all details. The spec holds the choices made
+here (PROTOCOL 2.6).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ from maml_tf.tasks.random import split, uniform
 
 
 class LabelledImages(TaskDistribution):
-    """Batches for supervised training: images of any class, labelled by class.
+    """Batches for supervised training: images of all classes, labelled by class.
 
     Args:
         images: uint8 [C, M, height, width, channels]; an array or a tensor.
@@ -32,11 +32,11 @@ class LabelledImages(TaskDistribution):
         self.images = tf.reshape(self.examples, [-1, *self.image_shape])
 
     def over(self, examples: tf.Tensor) -> "LabelledImages":
-        """See TaskDistribution.over."""
+        """The same with other images (see `TaskDistribution.over`)."""
         return LabelledImages(examples)
 
     def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
-        """`num_tasks` images, with replacement, as the support set of one task; the query set is empty."""
+        """Draws `num_tasks` images with replacement, as the support set of one task; its query set is empty."""
         class_seed, image_seed = split(seed, 2)
         labels = tf.cast(uniform(class_seed, [num_tasks], 0.0, self.classes), tf.int32)
         members = tf.cast(uniform(image_seed, [num_tasks], 0.0, self.images_per_class), tf.int32)
@@ -46,7 +46,7 @@ class LabelledImages(TaskDistribution):
 
 
 class SupervisedTraining(JointTraining):
-    """Minimises a loss over the labelled images of `LabelledImages`; a learner for `maml_tf.training`.
+    """Minimises a loss on batches of `LabelledImages`.
 
     Args:
         model: a built Keras model with an output for every class.
@@ -54,14 +54,19 @@ class SupervisedTraining(JointTraining):
     """
 
     def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The loss on the batch's one support set, without its task axis, and its gradient."""
+        """The loss on the only support set of the batch, without its task axis, and its gradient."""
         return super().meta_gradient(params, TaskBatch(*(tensor[0] for tensor in batch)))
 
 
 def population_statistics(
     model: keras.Model, params: Sequence[tf.Tensor], batches: Iterable[tf.Tensor]
 ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
-    """Batch norm's mean and variance over batches of training images, as moving averages would settle at.
+    """Batch norm's mean and variance over training images: the values to which moving averages would converge.
+
+    Args:
+        model: a built Keras model with this library's BatchNorm.
+        params: its weights.
+        batches: batches of images [n, height, width, channels].
 
     Returns:
         {layer name: (mean, variance)}, for `given_statistics`.
@@ -83,7 +88,7 @@ def nearest_neighbour_accuracies(
     query_x: tf.Tensor,
     query_y: tf.Tensor,
 ) -> tf.Tensor:
-    """Labels every query image as its nearest support image, by cosine similarity and by Euclidean distance.
+    """Labels every query image like its nearest support image, by cosine similarity and by Euclidean distance.
 
     Args:
         features: images [n, ...] -> [n, F].
@@ -110,19 +115,19 @@ def fine_tuning_accuracies(
     decay: float | tf.Tensor,
     num_steps: int,
 ) -> tf.Tensor:
-    """Fine-tunes all weights on the support set by gradient descent, with a fresh output layer of zeros.
+    """Fine-tunes all weights on the support set by gradient descent, starting from an output layer of zeros.
 
-    Batch norm keeps the statistics of pretraining throughout, so no query image helps another.
+    Batch norm uses the statistics of pretraining throughout, so query images do not influence each other.
 
     Args:
         model: a built Keras model with N outputs; its last two trainable variables are the output's kernel and bias.
         statistics: {layer name: (mean, variance)}.
         loss: (labels [n], logits [n, N]) -> [].
-        params: the pretrained parameters without the output layer's.
+        params: the pretrained weights without those of the output layer.
         task: (support_x, support_y, query_x, query_y).
         step_size: of the first step, a scalar.
-        decay: the factor by which every step is smaller than the one before, a scalar.
-        num_steps: gradient steps.
+        decay: factor by which the step size changes from each step to the next, a scalar.
+        num_steps: number of gradient steps.
 
     Returns:
         [num_steps + 1]: the accuracy on the query set after 0, 1, ... steps, in 0..1.
@@ -138,8 +143,8 @@ def fine_tuning_accuracies(
         with given_statistics(statistics, predict_only=True):
             return accuracy(query_y, functional_call(model, params, query_x))
 
-    # The query images are predicted once a step, which is most of the work: five support images are trained on, 75
-    # predicted. Before the first step the output layer of zeros gives zeros, whatever the network makes of the images.
+    # Most of the work is to predict the query images after every step: 75 of them, with five images to train on. They
+    # are not predicted before the first step: the output layer of zeros gives zeros for every image.
     accuracies = [accuracy(query_y, tf.zeros([query_y.shape[0], head[-1].shape[0]]))]
     params = [*params, *head]
     with given_statistics(statistics):

@@ -1,4 +1,4 @@
-"""How the tasks of a batch are executed: together or one by one, compiled or not, and how many at a time."""
+"""How the tasks of a batch are executed: vectorised or one by one, compiled or not, and how many at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is learned from: batches of tasks and the distributions they come from."""
+"""Batches of tasks, and the distributions that tasks are drawn from."""
 
 import abc
 from collections.abc import Sequence
@@ -8,9 +8,10 @@ import tensorflow as tf
 
 
 class TaskBatch(NamedTuple):
-    """T tasks, each with its support set (to adapt on) and its query set (to judge the adapted parameters by).
+    """T tasks, each with a support set to adapt to and a query set to evaluate the adapted parameters on.
 
-    Every tensor has the task axis first. N ways, K shots (support) and Q query examples a way; regression has N = 1.
+    Every tensor has the task axis first. There are N ways with K support and Q query examples each; in regression N
+    is 1.
 
     Attributes:
         support_x: [T, N*K, ...]
@@ -30,7 +31,7 @@ class TaskBatch(NamedTuple):
         return self.support_x.shape[0]
 
     def tasks(self, start: int, stop: int) -> "TaskBatch":
-        """The tasks start..stop-1 as a TaskBatch."""
+        """The tasks `start` to `stop` - 1 as a TaskBatch."""
         return TaskBatch(*(tensor[start:stop] for tensor in self))
 
 
@@ -38,19 +39,20 @@ class TaskDistribution(abc.ABC):
     """p(T), the distribution over tasks (paper section 2.1).
 
     Attributes:
-        examples: the array that the tasks are cut from; None where they come from a formula.
+        examples: the array that tasks are drawn from; None if they come from a formula.
     """
 
-    examples = None
+    examples: tf.Tensor | None = None
 
     @abc.abstractmethod
     def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
-        """Draws tasks: a pure function of its arguments, made of TensorFlow operations only.
+        """Draws tasks.
 
-        It can therefore run inside a compiled training loop, and the same seed gives the same tasks anywhere.
+        The result must depend on the arguments only and be made of TensorFlow operations. Then it can be part of a
+        compiled training loop, and the same seed gives the same tasks everywhere.
 
         Args:
-            seed: stateless seed, int32 [2].
+            seed: stateless seed, int32 [2] (see `maml_tf.tasks.random`).
             num_tasks: T, a Python integer.
 
         Returns:
@@ -58,5 +60,12 @@ class TaskDistribution(abc.ABC):
         """
 
     def over(self, examples: tf.Tensor) -> "TaskDistribution":
-        """The same distribution with `examples` in place of its own: an array, or an argument of a traced function."""
-        raise NotImplementedError(f"the tasks of {type(self).__name__} are cut from no examples")
+        """The same distribution over tasks drawn from other examples.
+
+        Args:
+            examples: an array, or an argument of a traced function.
+
+        Raises:
+            NotImplementedError: the tasks are not drawn from examples.
+        """
+        raise NotImplementedError(f"the tasks of {type(self).__name__} are not drawn from examples")

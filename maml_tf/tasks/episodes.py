@@ -10,20 +10,23 @@ from maml_tf.tasks.random import split, uniform
 
 
 class Episodes(TaskDistribution):
-    """Draws tasks inside the compiled graph: the images lie in one uint8 tensor and a task is a gather.
+    """Draws N-way K-shot tasks with Q queries from labelled images, inside the compiled graph.
 
-    For every task N classes are drawn without replacement, and of each class K + Q different images. The label of a
-    class is its place in the draw, so labels are permuted at random from task to task. The first K images of a class
-    are support, the rest query. Rotations, where asked for, are drawn per class and task and hold for all its images
-    in that task, so that two rotations of one character never meet.
+    For every task N classes are drawn without replacement, and K + Q different images of each class. A class is
+    labelled by its position in the draw, so labels are permuted at random from task to task. The first K images of a
+    class are its support images, the others its query images. A rotation is drawn for each class of each task and
+    applies to all of its images there, so a task never holds two rotations of one character.
 
     Args:
-        images: uint8 [C, M, height, width, channels]: C classes of M images each; an array or a tensor.
-        ways: N. shots: K. queries: Q.
-        rotations: rotate every class of every task by 0, 90, 180 or 270 degrees (square images).
+        images: uint8 [C, M, height, width, channels]: M images of each of C classes; an array or a tensor.
+        ways: N, the classes of a task.
+        shots: K, the support images of each class.
+        queries: Q, the query images of each class.
+        rotations: rotate every class of every task by 0, 90, 180 or 270 degrees (square images only).
 
     Raises:
-        ValueError: there are fewer than N classes or than K + Q images a class.
+        ValueError: there are fewer than N classes or fewer than K + Q images of a class, or rotated images are not
+            square.
     """
 
     def __init__(self, images: np.ndarray | tf.Tensor, ways: int, shots: int, queries: int, rotations: bool = False):
@@ -43,15 +46,20 @@ class Episodes(TaskDistribution):
 
     @property
     def examples(self) -> tf.Tensor:
-        """uint8 [C, M, height, width, channels]: see TaskDistribution."""
+        """The images, uint8 [C, M, height, width, channels] (see `TaskDistribution`)."""
         return tf.reshape(self.images, [self.classes, self.images_per_class, *self.image_shape])
 
     def over(self, examples: tf.Tensor) -> "Episodes":
-        """See TaskDistribution.over."""
+        """The same tasks with other images (see `TaskDistribution.over`)."""
         return Episodes(examples, self.ways, self.shots, self.queries, self.rotations)
 
     def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
-        """See TaskDistribution.sample: images float32 in 0..1, [T, N*K or N*Q, height, width, channels] by class."""
+        """Draws tasks (see `TaskDistribution.sample`).
+
+        Returns:
+            A TaskBatch with images [T, N*K or N*Q, height, width, channels], float32 in 0..1, in the order of their
+            labels, int32 [T, N*K or N*Q].
+        """
         class_seed, image_seed, rotation_seed = split(seed, 3)
         T, N, K, Q = num_tasks, self.ways, self.shots, self.queries
         classes = _draw(class_seed, [T], self.classes, N)
@@ -75,7 +83,7 @@ def _draw(seed, shape, population, num):
 
 
 def _rotate(images, quarter_turns):
-    """Turns images [T, N, M, side, side, channels] counter-clockwise by quarter turns [T, N, 1, 1, 1, 1]."""
+    """Rotates images [T, N, M, side, side, channels] counter-clockwise by quarter turns [T, N, 1, 1, 1, 1]."""
     transposed = tf.where(quarter_turns % 2 == 1, tf.transpose(images, [0, 1, 2, 4, 3, 5]), images)
     upside_down = tf.where((quarter_turns == 1) | (quarter_turns == 2), tf.reverse(transposed, [-3]), transposed)
     return tf.where(quarter_turns >= 2, tf.reverse(upside_down, [-2]), upside_down)

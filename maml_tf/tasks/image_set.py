@@ -1,4 +1,4 @@
-"""Prepared image sets: one uint8 array on disk, memory-mapped, with a manifest that says what it is."""
+"""Prepared image sets: one uint8 array on disk, memory-mapped, with a manifest that describes it."""
 
 import dataclasses
 import hashlib
@@ -18,7 +18,7 @@ class ImageSet:
     """Labelled images, class by class.
 
     Attributes:
-        images: uint8 [C, M, height, width, channels]: C classes of M images each; memory-mapped when read from disk.
+        images: uint8 [C, M, height, width, channels]: M images of each of C classes; memory-mapped if read from disk.
         class_names: C names.
         source: where the images come from: name, origin, sha256 of the prepared array.
     """
@@ -28,7 +28,7 @@ class ImageSet:
     source: dict
 
     def select(self, classes: slice | Sequence[int] | np.ndarray) -> "ImageSet":
-        """The ImageSet of the classes with these indices, in this order; memory-mapped still when given a slice."""
+        """The classes with these indices, in this order. A slice of a memory-mapped set is memory-mapped too."""
         names = np.array(self.class_names)[classes]
         return ImageSet(self.images[classes], tuple(names.tolist()), self.source)
 
@@ -40,20 +40,20 @@ def write_image_set(
     class_names: Sequence[str],
     origin: str,
 ) -> ImageSet:
-    """Writes `<name>.npy` and then its manifest `<name>.json`: without the manifest the array does not count.
+    """Writes `<name>.npy` and then its manifest `<name>.json`, without which the array is not used.
 
-    What stood there before stays until the new array is complete.
+    Earlier files of that name stay until the new array is complete.
 
     Args:
         folder: the folder of prepared sets.
         name: "omniglot", ...
-        images: uint8 [C, M, height, width, channels], or an iterator over the C classes where they need more memory
-            than there may be.
+        images: uint8 [C, M, height, width, channels], or an iterator over the C classes if they may not fit into
+            memory.
         class_names: C names.
         origin: what the images were made from and its checksum, in words, for the manifest and every result.
 
     Returns:
-        The ImageSet, as `read_image_set` gives it.
+        The ImageSet, opened by `read_image_set`.
 
     Raises:
         ValueError: the classes are not C arrays of uint8 of one shape.
@@ -75,7 +75,7 @@ def write_image_set(
 
 
 def _write_classes(file, classes, num_classes):
-    """Writes the array in NumPy's file format, one class after the other; returns its shape."""
+    """Writes the array in NumPy's file format, one class after another; returns its shape."""
     shape, written = None, 0
     for images in classes:
         if shape is None:
@@ -87,7 +87,7 @@ def _write_classes(file, classes, num_classes):
         file.write(np.ascontiguousarray(images).data)
         written += 1
     if written != num_classes:
-        raise ValueError(f"{written} classes of images came for {num_classes} names")
+        raise ValueError(f"there are {written} classes of images for {num_classes} names")
     return shape
 
 
@@ -127,7 +127,7 @@ def read_image_set(folder: str | os.PathLike, name: str, verify: bool = False) -
 
 
 def file_sha256(*paths: str | os.PathLike) -> str:
-    """The SHA-256 of the contents of one file, or of several one after the other, in hexadecimal."""
+    """The SHA-256, in hexadecimal, of the contents of one file or of several in a row."""
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:

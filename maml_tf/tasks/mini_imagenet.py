@@ -13,11 +13,11 @@ SIDE = 84
 
 
 def load_mini_imagenet(folder: str | os.PathLike, verify: bool = False) -> dict[str, ImageSet]:
-    """The three splits, each with its classes sorted by WordNet id.
+    """Opens the three splits, each with its classes sorted by WordNet id.
 
     Args:
         folder: the folder of prepared sets.
-        verify: also compare the checksums (reads 1.3 GB).
+        verify: also compare the checksums, which reads 1.3 GB.
 
     Returns:
         {"train": ImageSet, "validation": ImageSet, "test": ImageSet}: images uint8 [C, 600, 84, 84, 3], memory-mapped,

@@ -15,7 +15,10 @@ SPLIT = {"train": 1100, "validation": 100, "test": 423}
 
 
 def load_omniglot(folder: str | os.PathLike) -> ImageSet:
-    """All characters, sorted by name: an ImageSet with images [1623, 20, 28, 28, 1], ink 255 and paper 0.
+    """Opens all characters, sorted by name: images [1623, 20, 28, 28, 1] with ink 255 and paper 0.
+
+    Args:
+        folder: the folder of prepared sets.
 
     Raises:
         DataMissingError: the prepared set is missing, damaged or incomplete.
@@ -30,10 +33,10 @@ def load_omniglot(folder: str | os.PathLike) -> ImageSet:
 
 
 def split_omniglot(image_set: ImageSet, seed: int) -> dict[str, ImageSet]:
-    """Shuffles the sorted characters, alphabets mixed, and deals them out.
+    """Shuffles the sorted characters of all alphabets and divides them into three splits.
 
-    The paper's "1200 characters for training" are 1100 for training and 100 for validation; 423 are left for the test.
-    The authors' own order came from an unsorted directory listing and cannot be recovered.
+    The paper's "1200 characters for training" are 1100 for training and 100 for validation; the other 423 are for the
+    test. The authors' own order came from an unsorted directory listing and cannot be recovered.
 
     Args:
         image_set: an ImageSet of 1623 classes, sorted by name.

@@ -1,7 +1,8 @@
 """Random streams: the recorded seeds of the fixed task sets (PROTOCOL 1.5) and stateless draws from a seed.
 
-Supervised trainings draw from (seed, 0), which differs from all seeds below. Policies train on streams of
-[seed, iteration]. The stream of seed 1, iteration 1 is the one of the test, but the goals differ.
+A seed is two integers. Supervised training uses (seed, 0), which differs from all seeds below. Policies are trained
+with NumPy generators of [seed, iteration]. That of seed 1 and iteration 1 has the same two integers as the test set,
+but the goals differ.
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,15 @@ MULTITASK_TASKS = (1, 4)
 
 
 def uniform(seed: tf.Tensor | Sequence[int], shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> tf.Tensor:
-    """Stateless uniform float32 numbers in [low, high), the same with and without XLA up to the last bit's rounding.
+    """Uniform float32 numbers in [low, high), the same with and without XLA up to the rounding of the last bit.
 
-    TensorFlow's own kernel and XLA draw the same random bits (the generator is named) but make different floats of
-    them: one takes the low 23 bits, the other the high ones. So the floats are made here, of the high ones.
+    TensorFlow's kernel and XLA draw the same random bits from the named generator, but make different numbers of them:
+    one uses the low 23 bits, the other the high ones. So the numbers are made here, from the high bits.
+
+    Args:
+        seed: stateless seed, int32 [2].
+        shape: of the result.
+        low, high: the interval.
     """
     bits = tf.random.stateless_uniform(shape, seed, None, None, tf.int32, alg="philox")
     high_bits = tf.bitwise.right_shift(tf.bitcast(bits, tf.uint32), tf.constant(9, tf.uint32))
@@ -26,5 +32,5 @@ def uniform(seed: tf.Tensor | Sequence[int], shape: Sequence[int], low: float = 
 
 
 def split(seed: tf.Tensor | Sequence[int], num: int) -> list[tf.Tensor]:
-    """`num` independent stateless seeds, int32 [2] each, from one."""
+    """Makes `num` independent stateless seeds, int32 [2] each, from one."""
     return tf.unstack(tf.random.split(seed, num, alg="philox"))

@@ -14,14 +14,14 @@ INPUT = (-5.0, 5.0)
 
 
 class SinusoidTasks(TaskDistribution):
-    """y = A sin(x - phi) with A ~ U[0.1, 5], phi ~ U[0, pi] and x ~ U[-5, 5], drawn afresh for every task.
+    """Regression tasks y = A sin(x - phi), with A ~ U[0.1, 5], phi ~ U[0, pi] and x ~ U[-5, 5].
 
     Args:
-        shots: K support points.
-        queries: Q query points.
-        reveal_task: the oracle's inputs: (x, A, phi) in place of x.
-        halves: support points in the right half of the range only, query points in the left half only (Figure 2:
-            can the half without points be inferred?).
+        shots: K, the number of support points.
+        queries: Q, the number of query points.
+        reveal_task: the inputs are (x, A, phi) in place of x, for the oracle.
+        halves: draw support points from the right half of the range and query points from the left half (Figure 2: can
+            a network infer the half that has no support points?).
     """
 
     def __init__(self, shots: int, queries: int, reveal_task: bool = False, halves: bool = False):
@@ -32,7 +32,11 @@ class SinusoidTasks(TaskDistribution):
         self.query_range = (INPUT[0], 0.0) if halves else INPUT
 
     def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
-        """See TaskDistribution.sample: inputs [T, K or Q, 1] (oracle: 3), values [T, K or Q, 1]."""
+        """Draws tasks (see `TaskDistribution.sample`).
+
+        Returns:
+            A TaskBatch with inputs [T, K or Q, 1], or [T, K or Q, 3] for the oracle, and values [T, K or Q, 1].
+        """
         amplitude, phase = self.draw_functions(seed, num_tasks)
         support_seed, query_seed = split(seed, 4)[2:]
 
@@ -50,7 +54,7 @@ class SinusoidTasks(TaskDistribution):
         return uniform(amplitude_seed, [num_tasks, 1, 1], *AMPLITUDE), uniform(phase_seed, [num_tasks, 1, 1], *PHASE)
 
     def inputs(self, x: tf.Tensor, amplitude: tf.Tensor, phase: tf.Tensor) -> tf.Tensor:
-        """What the network sees of x [T, n, 1]: x itself, or (x, A, phi) [T, n, 3] for the oracle."""
+        """The inputs of the network at x [T, n, 1]: x itself, or (x, A, phi) [T, n, 3] for the oracle."""
         if not self.reveal_task:
             return x
         return tf.concat([x, amplitude * tf.ones_like(x), phase * tf.ones_like(x)], axis=-1)

@@ -1,4 +1,4 @@
-"""Fine-tuning and nearest neighbour: against NumPy, and on tasks whose answer is known."""
+"""Fine-tuning and nearest neighbour: against NumPy, and on tasks with a known answer."""
 
 import keras
 import numpy as np

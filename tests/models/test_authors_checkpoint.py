@@ -21,12 +21,12 @@ def model():
 def written(folder, model, leave_out=()):
     """The model's weights as a checkpoint of the authors' code: (its prefix, {name: array})."""
     weights = {name: np.asarray(v) for name, v in zip(weight_names(model), model.trainable_variables, strict=True)}
-    kept = [name for name in weights if name not in leave_out]
+    names = [name for name in weights if name not in leave_out]
     tf.raw_ops.SaveV2(
         prefix=str(folder / "model7"),
-        tensor_names=[NAMES[name][0] for name in kept],
-        shape_and_slices=[""] * len(kept),
-        tensors=[weights[name] for name in kept],
+        tensor_names=[NAMES[name][0] for name in names],
+        shape_and_slices=[""] * len(names),
+        tensors=[weights[name] for name in names],
     )
     return folder / "model7", weights
 

@@ -131,7 +131,7 @@ def test_given_statistics_take_the_place_of_the_batchs_own():
 
 
 @pytest.mark.parametrize("of_every_task", [True, False])
-def test_statistics_of_tasks_together_are_those_of_each_alone(of_every_task):
+def test_statistics_with_a_task_axis_are_those_of_each_task(of_every_task):
     model = MiniImagenetConv((20, 20, 3), 5, filters=4)
     random = np.random.default_rng(7)
     shapes = [(2, *v.shape) for v in model.trainable_variables]

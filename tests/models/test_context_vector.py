@@ -1,4 +1,4 @@
-"""The context vector: the inner loop moves z alone, with and without a task axis."""
+"""The context vector: the inner loop adapts z alone, with and without a task axis."""
 
 import keras
 import numpy as np
@@ -26,7 +26,7 @@ def mlp_with_context():
 
 
 @pytest.mark.parametrize(("build", "shape"), [(conv_with_context, (28, 28, 3)), (mlp_with_context, (5,))])
-def test_the_inner_loop_moves_the_context_and_nothing_else(build, shape):
+def test_the_inner_loop_adapts_the_context_and_nothing_else(build, shape):
     model = build()
     learner = MAML(model, cross_entropy_over_shots(1), 0.4, 1, adaptable=only_context)
     params = learner.initial_params()
@@ -52,8 +52,8 @@ def test_the_context_reaches_the_output_and_every_parameter_gets_a_meta_gradient
     for name, gradient in zip(names, gradients, strict=True):
         if name != "bias" or build is mlp_with_context:  # batch norm cancels the convolutions' biases
             assert np.abs(gradient).max() > 0, name
-    together = MAML(model, cross_entropy_over_shots(1), 0.4, 1, adaptable=only_context, vectorized=True)
-    for one, other in zip(gradients, together.meta_gradient(learner.initial_params(), batch)[1], strict=True):
+    vectorized = MAML(model, cross_entropy_over_shots(1), 0.4, 1, adaptable=only_context, vectorized=True)
+    for one, other in zip(gradients, vectorized.meta_gradient(learner.initial_params(), batch)[1], strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 

@@ -1,4 +1,4 @@
-"""Adapting by factors is adapting with kernels written out."""
+"""Adapting with low-rank updates equals adapting with materialised kernels."""
 
 import numpy as np
 import pytest
@@ -50,13 +50,13 @@ def test_loss_and_meta_gradient_with_batch_norm(problem, num_steps, first_order,
 
     found, expected = of(low_rank_updates=True), of(low_rank_updates=False)
     assert np.abs(found - expected).max() <= 1e-11 * np.abs(expected).max()
-    if num_steps == 1 and not first_order:  # the comparison is of something: second order differs from first
+    if num_steps == 1 and not first_order:  # first and second order differ, so the comparison above can fail
         first = MAML(network(), LOSS, 0.4, 1, first_order=True, vectorized=True, low_rank_updates=True)
         gradients = first.meta_gradient(params, batch)[1]
         assert np.abs(np.concatenate([np.ravel(g) for g in gradients]) - found[1:]).max() > 1e-3
 
 
-def test_where_it_is_chosen():
+def test_when_low_rank_updates_are_chosen():
     large, small = network(side=28, dtype="float32"), network(dtype="float32")
     assert MAML(large, LOSS, 0.4, 1).task_execution.low_rank_updates
     assert vectorized_copy(MAML(large, LOSS, 0.4, 1)).task_execution.low_rank_updates  # in exported loops too
@@ -76,6 +76,6 @@ def test_where_it_is_chosen():
     "conflict",
     [{"vectorized": False}, {"gradient_checkpointing": True}, {"adaptable": lambda variable: variable.name == "bias"}],
 )
-def test_asked_for_where_it_cannot_be(conflict):
+def test_low_rank_updates_are_refused_where_they_are_impossible(conflict):
     with pytest.raises(ValueError, match="low_rank_updates needs vectorized tasks"):
         MAML(network(), LOSS, 0.4, 1, low_rank_updates=True, **conflict)

@@ -40,8 +40,8 @@ def test_the_max_pool_of_one_task_equals_that_with_a_task_axis_in_value_and_deri
         return y, slope, outer.gradient(along, x)
 
     function = tf.function(value_and_derivatives, autograph=False) if graph else value_and_derivatives
-    for one, together in zip(function(x[0]), function(x), strict=True):
-        np.testing.assert_allclose(one, together[0], rtol=1e-5)
+    for one, vectorized in zip(function(x[0]), function(x), strict=True):
+        np.testing.assert_allclose(one, vectorized[0], rtol=1e-5)
 
 
 def test_the_max_pool_is_exact_in_its_second_derivative_under_xla():

@@ -1,4 +1,4 @@
-"""The product of a few rows is `tf.matmul`, and so are its derivatives."""
+"""The product with few rows equals `tf.matmul`, and so do its derivatives."""
 
 import numpy as np
 import pytest

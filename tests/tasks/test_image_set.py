@@ -1,4 +1,4 @@
-"""Prepared image sets: what is written is read, and whatever is wrong with one is named."""
+"""Prepared image sets: they are read as written, and errors name what is wrong."""
 
 import hashlib
 
@@ -75,7 +75,7 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small.json", "small.npy"]
 
 
-def test_a_new_array_never_stands_beside_the_old_manifest(tmp_path, monkeypatch):
+def test_a_new_array_is_never_used_with_the_old_manifest(tmp_path, monkeypatch):
     write(tmp_path)
 
     def interrupted(*_):
@@ -92,7 +92,7 @@ def test_classes_of_another_shape_type_or_number_are_refused(tmp_path):
     for images, message in (
         ([IMAGES[0], IMAGES[0], IMAGES[0][:1]], r"class 2 is uint8 \[1, 4, 4, 1\], not uint8 \[2, 4, 4, 1\]"),
         (IMAGES.astype(np.float32), r"class 0 is float32"),
-        (IMAGES[:2], "2 classes of images came for 3 names"),
+        (IMAGES[:2], "there are 2 classes of images for 3 names"),
     ):
         with pytest.raises(ValueError, match=message):
             write(tmp_path, images)

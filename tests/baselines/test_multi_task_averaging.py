@@ -1,36 +1,23 @@
-"""Pretraining without adaptation, and regressors trained side by side."""
+"""Regressors that are trained at once, each on its own task."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.baselines.multi_task_averaging import SideBySideRegressors
 from maml_tf.experiments.sinusoid_spec import MultiTaskSpec
 from maml_tf.meta.functional import functional_call
-from maml_tf.meta.losses import mean_squared_error
 from maml_tf.models.mlp import MLP
-from maml_tf.tasks.sinusoid import SinusoidTasks
 
 SPEC = MultiTaskSpec(
-    "none", regressors=3, threshold=0.02, strengths=(0.0,), batch_size=50, learning_rate=0.003, max_steps=3000
+    regulariser="none",
+    regressors=3,
+    threshold=0.02,
+    strengths=(0.0,),
+    batch_size=50,
+    learning_rate=0.003,
+    max_steps=3000,
 )
-
-
-def test_joint_training_is_the_gradient_of_the_mean_support_error():
-    keras.utils.set_random_seed(0)
-    model = MLP(1, (6,), 1)
-    batch = SinusoidTasks(5, 5).sample(tf.constant([1, 2]), 4)
-    params = [tf.convert_to_tensor(v) + 0.1 for v in model.trainable_variables]
-    loss, gradients = JointTraining(model, mean_squared_error).meta_gradient(params, batch)
-    with tf.GradientTape() as tape:
-        tape.watch(params)
-        flat = tf.reshape(batch.support_x, [-1, 1]), tf.reshape(batch.support_y, [-1, 1])
-        expected = mean_squared_error(flat[1], functional_call(model, params, flat[0]))
-    assert float(loss) == pytest.approx(float(expected), rel=1e-5)
-    for ours, theirs in zip(gradients, tape.gradient(expected, params), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
