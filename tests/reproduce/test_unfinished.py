@@ -1,4 +1,4 @@
-"""The committed states of unfinished trainings: each is of its spec as it is now, and not at its end."""
+"""The committed states of unfinished trainings: each belongs to its spec as it is now, and its result is still missing."""
 
 import pathlib
 
@@ -20,6 +20,8 @@ def test_a_committed_state_can_be_resumed(path):
     run_dir = run_directory_of(spec, seed, REPRODUCE / "unfinished")
     assert run_dir.state_file == path, "trained from another version of the spec"
     saved = run_dir.read()
-    assert 0 < saved.iteration < spec.iterations
+    assert 0 < saved.iteration <= spec.iterations
+    if saved.iteration == spec.iterations:  # trained to its end: then its test is under way
+        assert list(path.parent.glob("test_parts/*/*.npz"))
     assert saved.trained_at
     assert not (REPRODUCE / "results" / f"{name}.json").exists(), "finished: the state is not needed any more"
