@@ -1,4 +1,4 @@
-"""The committed states of unfinished trainings: each belongs to its spec as it is now, and its result is still missing."""
+"""The committed states of unfinished trainings: each belongs to its spec as it is now, and its result is missing."""
 
 import pathlib
 
