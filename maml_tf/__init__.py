@@ -24,6 +24,8 @@ __getattr__, __dir__ = lazy_exports(
         "adapt": "maml_tf.meta.inner_loop",
         "TaskBatch": "maml_tf.tasks.base",
         "TaskDistribution": "maml_tf.tasks.base",
+        "train": "maml_tf.training.train",
+        "Checkpoint": "maml_tf.training.checkpoint",
         "evaluate": "maml_tf.evaluation.evaluate",
         "losses": "maml_tf.meta.losses:",
         "models": "maml_tf.models:",
@@ -45,3 +47,5 @@ if TYPE_CHECKING:
     from maml_tf.tasks import random as random
     from maml_tf.tasks.base import TaskBatch as TaskBatch
     from maml_tf.tasks.base import TaskDistribution as TaskDistribution
+    from maml_tf.training.checkpoint import Checkpoint as Checkpoint
+    from maml_tf.training.train import train as train

@@ -53,3 +53,18 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones():
 def test_the_version_is_that_of_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert mt.__version__ == project["version"]
+
+
+def test_train_adapt_and_evaluate_from_the_public_names():
+    tasks = mt.tasks.SinusoidTasks(shots=5, queries=5)
+    learner = mt.MAML(mt.models.MLP(1, (8,), 1), mt.losses.mean_squared_error, step_size=0.01, num_steps=1)
+    checkpoint = mt.train(learner, tasks, iterations=20, batch_size=4, learning_rate=0.01, seed=1)
+    assert isinstance(checkpoint, mt.Checkpoint)
+    batch = tasks.sample((1, 2), 1)
+    adapted = learner.adapt(batch.support_x[0], batch.support_y[0], num_steps=2, params=checkpoint.params)
+    assert adapted.predict(batch.query_x[0]).shape == (5, 1)
+    scores = mt.evaluate(learner, tasks, params=checkpoint.params, num_tasks=6, num_steps=2)
+    assert scores.scores.shape == (6, 3)
+    assert scores.mean.shape == scores.ci95.shape == (3,)
+    untrained = mt.evaluate(learner, tasks, num_tasks=6, num_steps=2)
+    assert not (untrained.scores == scores.scores).all()
