@@ -27,6 +27,7 @@ __getattr__, __dir__ = lazy_exports(
         "train": "maml_tf.training.train",
         "Checkpoint": "maml_tf.training.checkpoint",
         "evaluate": "maml_tf.evaluation.evaluate",
+        "load": "maml_tf.experiments.load",
         "losses": "maml_tf.meta.losses:",
         "models": "maml_tf.models:",
         "tasks": "maml_tf.tasks:",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from maml_tf import rl as rl
     from maml_tf import tasks as tasks
     from maml_tf.evaluation.evaluate import evaluate as evaluate
+    from maml_tf.experiments.load import load as load
     from maml_tf.meta import losses as losses
     from maml_tf.meta.adapted_model import AdaptedModel as AdaptedModel
     from maml_tf.meta.inner_loop import adapt as adapt

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import ExperimentSpec
 from maml_tf.tasks.base import TaskDistribution
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
@@ -59,6 +60,15 @@ class Experiment(abc.ABC):
         self.spec = spec
         self.seed = seed
         keras.utils.set_random_seed(seed)
+
+    @staticmethod
+    def build_learner(spec: Any) -> Any:
+        """The learner that adapts the trained model to a task, with fresh weights; no data set is needed.
+
+        Raises:
+            UsageError: the method has none.
+        """
+        raise UsageError(f"{spec.name}: the method {spec.method!r} has no learner that adapts to a task")
 
     @property
     def label(self) -> str:

@@ -31,13 +31,23 @@ class FewShotExperiment(CompiledExperiment):
 
     def __init__(self, spec: FewShotSpec, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)
-        inner, tasks = spec.inner, spec.tasks
+        tasks = spec.tasks
         self.classes = tasks.load(data_folder)
         self.data = self.classes["train"].source
-        self.model = spec.model.build(self.classes["train"].images.shape[2:], tasks.ways)
-        self.learner = MAML(
-            self.model,
-            cross_entropy_over_shots(tasks.shots),
+        self.learner = self.build_learner(spec)
+        self.model = self.learner.model
+        self.tasks = self.episodes("train", tasks.train_queries)
+        self.accuracy = self._accuracy_per_step(self.episodes("test", tasks.test_queries), spec.evaluation)
+        if spec.validation:
+            self.validate = self._validation(self.episodes("validation", tasks.train_queries))
+
+    @staticmethod
+    def build_learner(spec: FewShotSpec) -> MAML:
+        """See `Experiment.build_learner`."""
+        inner = spec.inner
+        return MAML(
+            spec.model.build(spec.tasks.image_shape, spec.tasks.ways),
+            cross_entropy_over_shots(spec.tasks.shots),
             inner.step_size,
             inner.train_steps,
             first_order=inner.first_order,
@@ -46,10 +56,6 @@ class FewShotExperiment(CompiledExperiment):
             task_chunk=spec.meta.tasks_at_once,
             gradient_checkpointing=inner.recompute,
         )
-        self.tasks = self.episodes("train", tasks.train_queries)
-        self.accuracy = self._accuracy_per_step(self.episodes("test", tasks.test_queries), spec.evaluation)
-        if spec.validation:
-            self.validate = self._validation(self.episodes("validation", tasks.train_queries))
 
     def episodes(self, split: str, queries: int) -> Episodes:
         """The tasks of a split ("train", "validation" or "test"), with that many query images per class."""

@@ -40,9 +40,14 @@ class MultiTaskExperiment(Experiment):
 
     def __init__(self, spec: MultiTaskAveragingSpec, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)
-        self.model = spec.model.build((1,), 1)
-        self.learner = self.adapting = MAML(self.model, mean_squared_error, 0.0, spec.inner.train_steps)
+        self.learner = self.adapting = self.build_learner(spec)
+        self.model = self.learner.model
         self.regressors = SideBySideRegressors(self.model, spec.multitask)
+
+    @staticmethod
+    def build_learner(spec: MultiTaskAveragingSpec) -> MAML:
+        """See `Experiment.build_learner`. The step size is tuned for the test, and 0 here."""
+        return MAML(spec.model.build((1,), 1), mean_squared_error, 0.0, spec.inner.train_steps)
 
     def train(self, run_dir: RunDirectory, options: TrainingOptions) -> Checkpoint:
         """Trains all regressors and averages them; a finished training is taken from the run directory.

@@ -45,10 +45,21 @@ class ReinforcementLearningExperiment(Experiment):
                 f"{spec.name}: evaluation.tasks: {spec.evaluation.tasks} is not allowed; there are "
                 f"{len(self.test_goals)} test goals"
             )
-        one = self.make_envs(1)
+        self.learner = self.build_learner(spec)
+        self.model = self.learner.policy
+
+    @staticmethod
+    def build_learner(spec: PolicySections) -> MAMLTRPO:
+        """See `Experiment.build_learner`."""
+        one = environment(spec.tasks.environment).vector_class(1, reveal_task=spec.tasks.reveal_task)
         sizes = one.single_observation_space.shape[0], one.single_action_space.shape[0]
-        self.model = GaussianPolicy(*sizes, spec.model.hidden, spec.model.activation, spec.model.context_size)
-        self.learner = _learner(spec, self.model)
+        policy = GaussianPolicy(*sizes, spec.model.hidden, spec.model.activation, spec.model.context_size)
+        inner = (spec.inner.train_steps, spec.inner.likelihood_ratio)
+        if isinstance(spec, RandomPolicySpec):
+            return MAMLTRPO(policy, spec.inner.step_size, None, *inner)
+        if isinstance(spec.meta, TrustRegionSpec):
+            return MAMLTRPO(policy, spec.inner.step_size, TrustRegion(spec.meta.max_kl), *inner)
+        return MAMLAdam(policy, spec.inner.step_size, Adam(spec.meta.learning_rate), *inner)
 
     def train(self, run_dir: RunDirectory, options: TrainingOptions) -> Checkpoint:
         """See `Experiment.train`. The checkpoint of the random arm is the initial policy."""
@@ -115,12 +126,3 @@ class ReinforcementLearningExperiment(Experiment):
         sampler = Sampler(self.make_envs, len(goals), test.trajectories, keep_first_finished=True)
         rng = np.random.default_rng(random.TEST_TASKS)
         return self.learner.adaptation(params, sampler, goals, step_sizes, rng)
-
-
-def _learner(spec: PolicySections, policy: GaussianPolicy) -> MAMLTRPO:
-    inner = (spec.inner.train_steps, spec.inner.likelihood_ratio)
-    if isinstance(spec, RandomPolicySpec):
-        return MAMLTRPO(policy, spec.inner.step_size, None, *inner)
-    if isinstance(spec.meta, TrustRegionSpec):
-        return MAMLTRPO(policy, spec.inner.step_size, TrustRegion(spec.meta.max_kl), *inner)
-    return MAMLAdam(policy, spec.inner.step_size, Adam(spec.meta.learning_rate), *inner)

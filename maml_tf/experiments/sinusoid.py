@@ -36,16 +36,21 @@ class SinusoidExperiment(CompiledExperiment):
 
     def __init__(self, spec: SinusoidSpec, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)
-        self.model = spec.model.build((3 if spec.tasks.reveal_task else 1,), 1)
-        self.adapting = MAML(
-            self.model,
+        self.adapting = self.build_learner(spec)
+        self.model = self.adapting.model
+        self.learner = self.adapting if spec.method == "maml" else JointTraining(self.model, mean_squared_error)
+        self.tasks = SinusoidTasks(spec.tasks.shots, spec.tasks.queries, spec.tasks.reveal_task)
+
+    @staticmethod
+    def build_learner(spec: SinusoidSpec) -> MAML:
+        """See `Experiment.build_learner`. A step size that is tuned for the test is 0 here."""
+        return MAML(
+            spec.model.build((3 if spec.tasks.reveal_task else 1,), 1),
             mean_squared_error,
             0.0 if spec.inner.step_size == "tuned" else spec.inner.step_size,
             spec.inner.train_steps,
             first_order=spec.inner.first_order,
         )
-        self.learner = self.adapting if spec.method == "maml" else JointTraining(self.model, mean_squared_error)
-        self.tasks = SinusoidTasks(spec.tasks.shots, spec.tasks.queries, spec.tasks.reveal_task)
 
     def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
         """Fine-tunes the trained parameters on the test functions, for every K.

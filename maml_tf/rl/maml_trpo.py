@@ -88,6 +88,11 @@ class MAMLTRPO:
         return self.policy.initial_params()
 
     @property
+    def model(self) -> GaussianPolicy:
+        """The policy, under the name that the model of every learner has."""
+        return self.policy
+
+    @property
     def param_names(self) -> list[str]:
         """A name for each parameter in theta."""
         return weight_names(self.policy)

@@ -5,6 +5,8 @@ A data set is a dataclass of what a spec says about it, with a method `load`, re
     @DATASETS.register("my_images")
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class MyImageTasks(ImageTaskSpec):
+        image_shape = (32, 32, 3)
+
         def load(self, data_folder): ...
 
 Then a spec may say `tasks: {dataset: my_images, ways: 5, ...}`.
@@ -19,9 +21,8 @@ from typing import ClassVar
 
 from maml_tf._registry import Registry
 from maml_tf.errors import UsageError
+from maml_tf.tasks import mini_imagenet, omniglot
 from maml_tf.tasks.image_set import ImageSet
-from maml_tf.tasks.mini_imagenet import load_mini_imagenet
-from maml_tf.tasks.omniglot import load_omniglot, split_omniglot
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class ImageTaskSpec(abc.ABC):
 
     tag: ClassVar[str] = "dataset"
     variants: ClassVar[Registry[type[ImageTaskSpec]]] = Registry("data set")
+    image_shape: ClassVar[tuple[int, int, int]]  # (height, width, channels)
 
     dataset: str
     ways: int  # N
@@ -60,10 +62,12 @@ DATASETS = ImageTaskSpec.variants
 class OmniglotTasks(ImageTaskSpec):
     """Tasks from Omniglot."""
 
+    image_shape = (omniglot.SIDE, omniglot.SIDE, 1)
+
     split_seed: int  # of the split of the characters
 
     def load(self, data_folder):
-        return split_omniglot(load_omniglot(data_folder), self.split_seed)
+        return omniglot.split_omniglot(omniglot.load_omniglot(data_folder), self.split_seed)
 
 
 @DATASETS.register("mini_imagenet")
@@ -71,5 +75,7 @@ class OmniglotTasks(ImageTaskSpec):
 class MiniImagenetTasks(ImageTaskSpec):
     """Tasks from mini-ImageNet, which has an official split."""
 
+    image_shape = (mini_imagenet.SIDE, mini_imagenet.SIDE, 3)
+
     def load(self, data_folder):
-        return load_mini_imagenet(data_folder)
+        return mini_imagenet.load_mini_imagenet(data_folder)
