@@ -1,6 +1,6 @@
 """A training loop as a package of files, for a machine with a GPU and JAX but no TensorFlow.
 
-run.py                          the runner (`maml_tf/export/jax_runner.py`): needs JAX and NumPy alone
+run.py, jax_runner/             the runner (`maml_tf/export/jax_runner`): needs JAX and NumPy alone
 examples/<number>_<hash>.z      the images that tasks are cut from, packed; packages on the same images share them
 <spec>/training_loop.mlir       the compiled loop as a StableHLO module
 <spec>/initial_seed_<n>.npz     the state at iteration 0
@@ -11,7 +11,6 @@ import hashlib
 import json
 import pathlib
 import re
-import shutil
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -22,12 +21,22 @@ import tensorflow as tf
 from maml_tf._io import atomic_write
 from maml_tf.errors import UsageError
 from maml_tf.export import jax_runner
+from maml_tf.export.jax_runner.package import FORMAT, decode, file_sha256
 from maml_tf.tasks.base import TaskDistribution
 from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 
 # Examples in one piece, before compression: the pieces stay below it.
 PIECE_BYTES = 32 * 2**20
+RUN_SCRIPT = '''#!/usr/bin/env python3
+"""Trains from the packages of this folder: python run.py --help"""
+
+import sys
+
+from jax_runner.main import main
+
+sys.exit(main())
+'''
 # Debug locations name files of the exporting machine; the hints are of a dialect that other runtimes need not know.
 LOCATION_LINES, LOCATIONS = re.compile(r"^#loc.*\n", re.MULTILINE), re.compile(r' loc\((?:[^()"]|"[^"]*")*\)')
 SYMBOLS = re.compile(r"@[\w.$-]+")
@@ -85,7 +94,7 @@ def export_training_loop(
         initial_states[seed] = _checksummed(folder, f"initial_seed_{seed}.npz")
         initial_states[seed]["training"] = _identity(seed, [module, *pieces], arrays)
     manifest = about | {
-        "format": jax_runner.FORMAT,
+        "format": FORMAT,
         "iterations": meta.iterations,
         "snapshot_every": snapshot_every,
         "module": module,
@@ -95,8 +104,7 @@ def export_training_loop(
         "arguments": arguments,
         "results": [*arguments[: len(names)], {"name": "mean_loss", "shape": [], "dtype": "float32"}],
     }
-    with atomic_write(collection / "run.py", "wb") as file, open(jax_runner.__file__, "rb") as runner:
-        shutil.copyfileobj(runner, file)
+    _write_runner(collection)
     with atomic_write(folder / "manifest.json") as file:  # last: a folder without it is no package
         json.dump(manifest, file, indent=1)
         file.write("\n")
@@ -153,13 +161,22 @@ def stablehlo_of(
     return text
 
 
+def _write_runner(collection: pathlib.Path) -> None:
+    """Writes the runner: a copy of its modules, and the script that starts it."""
+    for module in sorted(pathlib.Path(jax_runner.__file__).parent.glob("*.py")):
+        with atomic_write(collection / "jax_runner" / module.name, "wb") as file:
+            file.write(module.read_bytes())
+    with atomic_write(collection / "run.py") as file:
+        file.write(RUN_SCRIPT)
+
+
 def encoding_of(images: np.ndarray) -> str:
     """How a uint8 array packs well: two-valued images as "bits", others as "differences" (`decode` says what it is)."""
     return "differences" if np.any((images != 0) & (images != 255)) else "bits"
 
 
 def encode(images: np.ndarray, encoding: str) -> bytes:
-    """A uint8 array as bytes; `jax_runner.decode` undoes it. Photographs take half their size so."""
+    """A uint8 array as bytes; `jax_runner.package.decode` undoes it. Photographs take half their size so."""
     if encoding == "bits":
         return zlib.compress(np.packbits(images != 0))
     for axis in (-3, -2, -1):
@@ -187,7 +204,7 @@ def _write_examples(folder, images):
 def _holds(path, part, encoding):
     """Whether a file holds these examples already."""
     try:
-        return np.array_equal(jax_runner.decode(path.read_bytes(), encoding, part.shape), part)
+        return np.array_equal(decode(path.read_bytes(), encoding, part.shape), part)
     except (FileNotFoundError, zlib.error, ValueError):
         return False
 
@@ -201,7 +218,7 @@ def _identity(seed, files, initial_state):
 
 
 def _checksummed(folder, name):
-    return {"file": name, "sha256": jax_runner.file_sha256(folder / name)}
+    return {"file": name, "sha256": file_sha256(folder / name)}
 
 
 def _described(name, tensor):

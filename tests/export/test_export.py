@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import json
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import MetaSpec
-from maml_tf.export import jax_runner as runner
+from maml_tf.export import jax_runner
+from maml_tf.export.jax_runner.main import main
+from maml_tf.export.jax_runner.package import decode
 from maml_tf.export.writer import encode, encoding_of, export_training_loop
 from maml_tf.meta.functional import weight_names
 from maml_tf.meta.losses import cross_entropy_over_shots, mean_squared_error
@@ -74,7 +77,7 @@ def trained(out, seed=1):
 
 
 def run(*arguments):
-    return runner.main([*map(str, arguments)])
+    return main([*map(str, arguments)])
 
 
 @pytest.mark.parametrize("rounded", [False, True])
@@ -115,7 +118,7 @@ def test_a_training_in_parts_equals_a_whole_one_bit_for_bit(tmp_path, capsys):
     in_parts = ["--out", tmp_path / "parts", "--seeds", 2]
     assert run(tmp_path / "package" / "made_up", "--out", tmp_path / "whole") == 0
     assert run(tmp_path / "package" / "made_up", *in_parts, "--seconds", 0) == 0
-    assert "stopped: the time is used; the same command goes on" in capsys.readouterr().out
+    assert "stopped: the time is used; the same command continues" in capsys.readouterr().out
     assert trained(tmp_path / "parts", 2)["iteration"] == 1
     assert run(tmp_path / "package" / "made_up", *in_parts, "--until", 70) == 0
     subprocess.run([sys.executable, script, tmp_path / "package" / "made_up", *map(str, in_parts)], check=True)
@@ -216,12 +219,12 @@ def test_examples_survive_their_encoding():
         (rng.integers(256, size=(3, 5, 7, 7, 3), dtype=np.uint8), "differences"),
     ):
         assert encoding_of(images) == encoding
-        np.testing.assert_array_equal(runner.decode(encode(images, encoding), encoding, images.shape), images)
+        np.testing.assert_array_equal(decode(encode(images, encoding), encoding, images.shape), images)
 
 
 def test_the_runner_needs_neither_tensorflow_nor_maml_tf():
-    with open(runner.__file__, encoding="utf-8") as file:
-        nodes = list(ast.walk(ast.parse(file.read())))
+    files = pathlib.Path(jax_runner.__file__).parent.glob("*.py")
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
     assert {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) == {"jax", "numpy"}

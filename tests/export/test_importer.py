@@ -11,8 +11,9 @@ from maml_tf.experiments.few_shot_spec import FewShotSpec
 from maml_tf.experiments.partial import evaluate_half
 from maml_tf.experiments.results import read_result
 from maml_tf.experiments.run import build_experiment, train_and_evaluate
-from maml_tf.export import jax_runner as runner
 from maml_tf.export.importer import import_run
+from maml_tf.export.jax_runner.package import Package
+from maml_tf.export.jax_runner.training import Training
 from maml_tf.export.spec_package import export_spec
 from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
@@ -35,7 +36,7 @@ def trained_elsewhere(spec, tmp_path, iterations):
     if not package.exists():
         export_spec(spec, folder=package.parent, data_folder=None)
     for seed in spec.seeds:
-        training = runner.Training(runner.Package(package), seed, tmp_path / "snapshots")
+        training = Training(Package(package), seed, tmp_path / "snapshots")
         experiment = build_experiment(spec, seed, None)
         loop = compiled_loop(
             experiment.learner,
