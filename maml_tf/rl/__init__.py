@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from maml_tf.rl.categorical_policy import CategoricalPolicy as CategoricalPolicy
     from maml_tf.rl.envs.goals import Directions as Directions
     from maml_tf.rl.envs.goals import GoalDistribution as GoalDistribution
     from maml_tf.rl.envs.goals import UniformGoals as UniformGoals
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from maml_tf.rl.maml_trpo import AdaptationStep as AdaptationStep
     from maml_tf.rl.maml_trpo import MetaIteration as MetaIteration
     from maml_tf.rl.policy import GaussianPolicy as GaussianPolicy
+    from maml_tf.rl.policy import Policy as Policy
     from maml_tf.rl.sampling.sampler import Sampler as Sampler
     from maml_tf.rl.sampling.trajectories import Trajectories as Trajectories
     from maml_tf.rl.training import train as train
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "AdaptationStep": "maml_trpo",
+    "CategoricalPolicy": "categorical_policy",
     "Directions": "envs.goals",
     "ENVIRONMENTS": "envs.registry",
     "GaussianPolicy": "policy",
@@ -38,6 +41,7 @@ _MODULES = {
     "MAMLTRPO": "maml_trpo",
     "MetaIteration": "maml_trpo",
     "Outcome": "envs.vector_env",
+    "Policy": "policy",
     "Sampler": "sampling.sampler",
     "TaskVectorEnv": "envs.vector_env",
     "Trajectories": "sampling.trajectories",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from maml_tf.rl.maml_trpo import MAMLTRPO, AdaptationStep
-from maml_tf.rl.policy import GaussianPolicy
+from maml_tf.rl.policy import Policy
 from maml_tf.training.adam import Adam, TrainingState
 
 
@@ -17,7 +17,7 @@ class MAMLAdam(MAMLTRPO):
 
     def __init__(
         self,
-        policy: GaussianPolicy,
+        policy: Policy,
         step_size: float,
         optimizer: Adam,
         num_steps: int = 1,

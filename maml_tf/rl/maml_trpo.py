@@ -9,7 +9,7 @@ import tensorflow as tf
 from maml_tf.meta.functional import weight_names
 from maml_tf.rl import trpo
 from maml_tf.rl.meta_objective import MetaObjective
-from maml_tf.rl.policy import GaussianPolicy
+from maml_tf.rl.policy import Policy
 from maml_tf.rl.policy_gradient import PolicyBatch, policy_batch
 from maml_tf.rl.sampling.numpy_policy import Actor
 from maml_tf.rl.sampling.sampler import Sampler
@@ -71,7 +71,7 @@ class MAMLTRPO:
 
     def __init__(
         self,
-        policy: GaussianPolicy,
+        policy: Policy,
         step_size: float,
         trust_region: trpo.TrustRegion | None = None,
         num_steps: int = 1,
@@ -134,7 +134,7 @@ class MAMLTRPO:
 
         Args:
             params: theta.
-            sampler: of T tasks.
+            sampler: of T tasks; its environments must fit the policy.
             goals: the tasks' goals, as `Sampler.sample` takes them.
             step_sizes: alpha of each inner step.
             rng: for the seeds of sampling.
@@ -143,8 +143,10 @@ class MAMLTRPO:
             The AdaptationStep before the first inner step and after each.
 
         Raises:
+            UsageError: the policy's observations or actions are not those of the environments.
             FloatingPointError: a policy broke down; the message says where.
         """
+        sampler.check_policy(self.policy)
         params = tf.tile(self.objective.flat(params)[tf.newaxis], [sampler.num_tasks, 1])
         for step_size in (*step_sizes, None):
             actor = self.policy.actor(self.objective.unflat(params))

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from maml_tf.ops.fisher import FastFisher, has_fast_fisher
 from maml_tf.rl import trpo
-from maml_tf.rl.policy import GaussianPolicy
+from maml_tf.rl.policy import Policy
 from maml_tf.rl.policy_gradient import PolicyBatch, inner_step
 from maml_tf.runtime import available_cores
 
@@ -37,7 +37,7 @@ class MetaObjective:
         likelihood_ratio: which inner loss is differentiated (see `policy_gradient_loss`).
     """
 
-    def __init__(self, policy: GaussianPolicy, step_size: float, likelihood_ratio: bool = False):
+    def __init__(self, policy: Policy, step_size: float, likelihood_ratio: bool = False):
         self.policy = policy
         self.step_size = step_size
         self.likelihood_ratio = likelihood_ratio

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from maml_tf.meta.inner_loop import adapt
 from maml_tf.rl.advantages import advantages
-from maml_tf.rl.policy import GaussianPolicy
+from maml_tf.rl.policy import Policy
 from maml_tf.rl.sampling.trajectories import Trajectories
 
 
@@ -42,7 +42,7 @@ def policy_batch(trajectories: Trajectories, dtype: str = "float32") -> PolicyBa
 
 
 def policy_gradient_loss(
-    policy: GaussianPolicy, params: Sequence[tf.Tensor], batch: PolicyBatch, old: tuple | None = None
+    policy: Policy, params: Sequence[tf.Tensor], batch: PolicyBatch, old: tuple | None = None
 ) -> tf.Tensor:
     """- mean over time steps of log pi(a|s) x advantage, for every task: [T].
 
@@ -63,7 +63,7 @@ def policy_gradient_loss(
 
 
 def inner_step(
-    policy: GaussianPolicy,
+    policy: Policy,
     params: Sequence[tf.Tensor],
     batch: PolicyBatch,
     step_size: float | tf.Tensor,

@@ -33,7 +33,10 @@ class GoalDistribution(abc.ABC):
             UsageError: the goals have another shape, or are not finite.
         """
         expected = (num_envs, *self.shape)
-        goals = np.asarray(goals, np.float64)
+        try:
+            goals = np.asarray(goals, np.float64)
+        except (TypeError, ValueError):
+            raise UsageError(f"goal is {goals!r}; allowed: numbers of shape {expected}") from None
         if goals.shape not in (expected, self.shape):
             raise UsageError(f"goal has shape {goals.shape}; allowed: {expected}, or {self.shape} for all the same")
         if not np.isfinite(goals).all():

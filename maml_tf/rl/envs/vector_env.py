@@ -55,6 +55,10 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
         goals: how goals are drawn.
         max_episode_steps: the horizon, after which a rollout is truncated; None: never.
         reveal_task: append the goal to the observation, for the oracle (PROTOCOL 3.7).
+        discrete_actions: there are `action_size` actions to choose from; an action is a one-hot vector.
+
+    Raises:
+        UsageError: `goals` is no GoalDistribution.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.DISABLED, "render_modes": []}  # noqa: RUF012 (Gymnasium's form)
@@ -67,15 +71,22 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
         goals: GoalDistribution,
         max_episode_steps: int | None,
         reveal_task: bool = False,
+        discrete_actions: bool = False,
     ):
+        if not isinstance(goals, GoalDistribution):
+            raise UsageError(
+                f"goals: {goals!r} is not allowed; expected a GoalDistribution, such as UniformGoals(0, 2)"
+            )
         self.num_envs = num_envs
         self.goal_distribution = goals
         self.max_episode_steps = max_episode_steps
         self.reveal_task = reveal_task
+        self.discrete_actions = discrete_actions
         self.goals = np.full((num_envs, *goals.shape), np.nan)
         self.active = np.zeros(num_envs, bool)
         self.physics_failures = 0
         self._elapsed = np.zeros(num_envs, int)
+        self._observation_size = observation_size
         size = observation_size + (self._flat_goals([0]).shape[1] if reveal_task else 0)
         self._observations = np.zeros((num_envs, size))
         self.single_observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
@@ -110,7 +121,9 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
             raise UsageError(f"reset_mask must be bool of shape ({self.num_envs},), not {mask.dtype} of {mask.shape}")
         ids = np.flatnonzero(mask)
         if options.get("goal") is None:
-            self.goals[ids] = self.goal_distribution.sample(self.np_random, len(ids))
+            self.goals[ids] = self.goal_distribution.checked(
+                self.goal_distribution.sample(self.np_random, len(ids)), len(ids)
+            )
         else:
             self.goals[ids] = self.goal_distribution.checked(options["goal"], self.num_envs)[ids]
         self.active[ids] = True

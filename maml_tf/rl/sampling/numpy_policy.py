@@ -98,6 +98,28 @@ class Actor(abc.ABC):
         return self._actions(outputs)
 
 
+class CategoricalActor(Actor):
+    """The Actor of T `CategoricalPolicy`s: actions are one-hot vectors.
+
+    It draws by the Gumbel-max trick: the largest of logits with independent Gumbel noise has the softmax's
+    probabilities.
+
+    Args:
+        params: kernel and bias of every layer.
+        activation: see Actor.
+    """
+
+    @property
+    def layers(self):
+        return self.params
+
+    def _noise(self, rng, shape):
+        return rng.gumbel(size=shape).astype(np.float32)
+
+    def _actions(self, outputs):
+        return np.eye(outputs.shape[-1], dtype=np.float32)[outputs.argmax(axis=-1)]
+
+
 class GaussianActor(Actor):
     """The Actor of T `GaussianPolicy`s (PROTOCOL 3.1).
 

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from maml_tf.rl.envs.vector_env import TaskVectorEnv
 from maml_tf.rl.sampling.numpy_policy import Actor
 from maml_tf.rl.sampling.trajectories import Trajectories
 from maml_tf.rl.sampling.trajectory_index import StepBuffer, TrajectoryIndex
+
+if TYPE_CHECKING:
+    from maml_tf.rl.policy import Policy
 
 
 class Sampler:
@@ -62,6 +66,27 @@ class Sampler:
         # running. The buffers are reused, since writing to memory that is new to the process takes longer.
         locksteps = self.budget // self.envs_per_task + horizon + 1
         self._buffers = [StepBuffer.empty(locksteps, envs) for envs in self.envs]
+
+    def check_policy(self, policy: "Policy") -> None:
+        """Compares a policy with the environments.
+
+        Raises:
+            UsageError: it takes observations of another size, or gives actions of another kind or size.
+        """
+        envs = self.envs[0]
+        for name, space in (
+            ("observation_size", envs.single_observation_space),
+            ("action_size", envs.single_action_space),
+        ):
+            if getattr(policy, name) != space.shape[0]:
+                raise UsageError(
+                    f"{name} of the policy is {getattr(policy, name)}; that of the environments is {space.shape[0]}"
+                )
+        if policy.discrete_actions != envs.discrete_actions:
+            kind, needed = "continuous", "GaussianPolicy"
+            if envs.discrete_actions:
+                kind, needed = "discrete", "CategoricalPolicy"
+            raise UsageError(f"{type(policy).__name__} is not allowed: the actions are {kind}; expected a {needed}")
 
     def sample(self, actor: Actor, goals: np.ndarray | None, seed: int | Sequence[int]) -> Trajectories:
         """Samples every task's budget.
