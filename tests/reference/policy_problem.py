@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.rl.categorical_policy import CategoricalPolicy
 from maml_tf.rl.maml_trpo import AdaptationStep
 from maml_tf.rl.meta_objective import MetaObjective
-from maml_tf.rl.policy import GaussianPolicy
+from maml_tf.rl.policy import GaussianPolicy, Policy
 from maml_tf.rl.policy_gradient import policy_batch
 from maml_tf.rl.sampling.numpy_policy import GaussianActor
 from maml_tf.rl.sampling.trajectories import Trajectories
 
 ALPHA = 0.3
-# (inner steps, length of the context vector, by the likelihood ratio, activation)
-CASES = [
+# Gaussian policies: (inner steps, length of the context vector, by the likelihood ratio, activation)
+GAUSSIAN_CASES = [
     pytest.param((0, 0, False, "tanh"), id="no inner step"),
     pytest.param((1, 0, False, "tanh"), id="one inner step"),
     pytest.param((2, 0, False, "tanh"), id="two inner steps"),
@@ -27,6 +28,15 @@ CASES = [
     pytest.param((1, 0, False, "relu"), id="one inner step through ReLUs"),
     pytest.param((2, 3, True, "relu"), id="two inner steps of a context vector by the likelihood ratio through ReLUs"),
 ]
+
+# Categorical policies, the same and the class
+CATEGORICAL_CASES = [
+    pytest.param((0, 0, False, "tanh", CategoricalPolicy), id="categorical, no inner step"),
+    pytest.param((1, 0, False, "tanh", CategoricalPolicy), id="categorical, one inner step"),
+    pytest.param((2, 3, True, "tanh", CategoricalPolicy), id="categorical, two of a context vector by the ratio"),
+    pytest.param((1, 0, True, "relu", CategoricalPolicy), id="categorical, one by the ratio through ReLUs"),
+]
+CASES = GAUSSIAN_CASES + CATEGORICAL_CASES
 
 
 def random_trajectories(
@@ -76,14 +86,19 @@ class Problem:
         context_size: int = 0,
         likelihood_ratio: bool = False,
         activation: str = "tanh",
+        policy_class: type[Policy] = GaussianPolicy,
         padding: float = 0.0,
         theta: np.ndarray | None = None,
     ):
-        self.policy = GaussianPolicy(3, 2, (5, 4), activation, context_size, dtype="float64")
+        self.policy = policy_class(3, 2, (5, 4), activation, context_size, dtype="float64")
         self.objective = MetaObjective(self.policy, ALPHA, likelihood_ratio)
         random_theta = np.random.default_rng(7).normal(size=sum(self.objective.sizes)) / 2
         self.theta = random_theta if theta is None else theta
         self.samples = [random_trajectories(seed, padding=padding) for seed in range(num_steps + 1)]
+        if self.policy.discrete_actions:
+            for samples in self.samples:
+                actions = np.eye(2)[(samples.actions[..., 0] > 0).astype(int)]
+                samples.actions[samples.mask] = actions[samples.mask]
         params, self.steps = tf.tile(tf.constant(self.theta)[tf.newaxis], [3, 1]), []
         for samples in self.samples:
             batch = policy_batch(samples, "float64")

@@ -16,6 +16,39 @@ def problem(request):
     return Problem(*request.param)
 
 
+class gaussian:  # noqa: N801
+    """Plain formulas of normal distributions, from (mean [T, B, A], log standard deviation [T, 1, A])."""
+
+    @staticmethod
+    def log_density(params, task, step, action):
+        """Up to a constant."""
+        mean, log_std = params[0][task, step], params[1][task, 0]
+        return np.sum(-0.5 * ((action - mean) / np.exp(log_std)) ** 2 - log_std)
+
+    @staticmethod
+    def kl(old, new, task, step):
+        (m1, s1), (m0, s0) = ((params[0][task, step], np.exp(params[1][task, 0])) for params in (new, old))
+        return np.sum(np.log(s1 / s0) + (s0**2 + (m0 - m1) ** 2) / (2 * s1**2) - 0.5)
+
+
+class categorical:  # noqa: N801
+    """Plain formulas of categorical distributions, from (logits [T, B, A],)."""
+
+    @staticmethod
+    def probabilities(params, task, step):
+        weights = np.exp(params[0][task, step])
+        return weights / weights.sum()
+
+    @staticmethod
+    def log_density(params, task, step, action):
+        return np.log(categorical.probabilities(params, task, step)[action.argmax()])
+
+    @staticmethod
+    def kl(old, new, task, step):
+        p, q = (categorical.probabilities(params, task, step) for params in (old, new))
+        return np.sum(p * np.log(p / q))
+
+
 def differences(function, theta):
     """The derivative [P, ...] of a function of the vector theta [P]."""
     return finite_differences(lambda params: function(params[0]), [theta])[0]
@@ -32,7 +65,7 @@ def test_before_the_update_ratios_are_one_and_the_divergence_is_zero(problem):
 
 
 def test_loss_and_divergence_equal_a_plain_loop(problem):
-    """At another theta: adapt each task by itself, then normal densities written out."""
+    """At another theta: adapt each task by itself, then densities written out."""
     theta = problem.theta + 0.1 * np.random.default_rng(8).normal(size=problem.theta.shape)
     params = problem.objective.unflat(tf.tile(tf.constant(theta)[tf.newaxis], [3, 1]))
     for batch, old in zip(problem.earlier, problem.old[:-1], strict=True):
@@ -44,18 +77,17 @@ def test_loss_and_divergence_equal_a_plain_loop(problem):
     samples, losses, kls = problem.samples[-1], [], []
     advantage = advantages(samples)
 
-    def log_density(moments, task, step):
-        mean, log_std = moments[0][task, step], moments[1][task, 0]
-        standardised = (samples.actions[task, step].astype(float) - mean) / np.exp(log_std)
-        return np.sum(-0.5 * standardised**2 - log_std)
+    formulas = categorical if problem.policy.discrete_actions else gaussian
+
+    def log_density(params, task, step):
+        return formulas.log_density(params, task, step, samples.actions[task, step].astype(float))
 
     for task in range(3):
         products = []
         for step in np.flatnonzero(samples.mask[task]):
             ratio = np.exp(log_density(new, task, step) - log_density(old, task, step))
             products.append(ratio * advantage[task, step])
-            (m1, s1), (m0, s0) = ((m[0][task, step], np.exp(m[1][task, 0])) for m in (new, old))
-            kls.append(np.sum(np.log(s1 / s0) + (s0**2 + (m0 - m1) ** 2) / (2 * s1**2) - 0.5))
+            kls.append(formulas.kl(old, new, task, step))
         losses.append(-np.mean(products))
     loss, kl = problem.loss_and_kl(theta)
     assert loss == pytest.approx(np.mean(losses), rel=1e-10)

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 
 from maml_tf.errors import UsageError
-from maml_tf.rl.envs.spaces import action_size, flat_size, flattened, to_action
+from maml_tf.rl.envs.spaces import action_size, flat_bounds, flat_size, flattened, to_action
 
 HOW_A_GOAL_ARRIVES = (
     "a task's goal arrives as reset(options={'goal': goal}); for an environment that takes it in another way, pass "
@@ -40,8 +40,7 @@ class CheckedEnv:
             self.action_size = action_size(env.action_space)
         except UsageError as error:
             raise self._error(str(error)) from None
-        flat_space = gymnasium.spaces.flatten_space(env.observation_space)
-        self._bounds = flat_space.low, flat_space.high
+        self._bounds = flat_bounds(env.observation_space)
         self.discrete_actions = isinstance(env.action_space, gymnasium.spaces.Discrete)
         self._set_goal = set_goal
         self._options = WatchedOptions({})
@@ -53,7 +52,7 @@ class CheckedEnv:
         Raises:
             UsageError: reset does not take `options`, or what it returns is not allowed.
         """
-        arguments = {"seed": seed}
+        arguments: dict[str, Any] = {"seed": seed}
         if self._set_goal is None:
             self._options = arguments["options"] = WatchedOptions({"goal": goal})
         else:

@@ -115,7 +115,10 @@ class WorkerGroup:
         try:
             raised, value = self._pipe.recv()
         except EOFError:
-            raise UsageError(f"a process of environments ended with exit code {self._exit_code()}") from None
+            raise UsageError(
+                f"a process of environments ended with exit code {self._exit_code()}; a script with workers needs "
+                "`if __name__ == '__main__':` around what it runs"
+            ) from None
         if raised:
             raise value
         return value

@@ -25,6 +25,13 @@ def flat_size(space: gymnasium.Space) -> int:
     return size
 
 
+def flat_bounds(space: gymnasium.Space) -> tuple[np.ndarray, np.ndarray]:
+    """(lowest, highest) values of an observation as `flattened` gives it."""
+    flat = spaces.flatten_space(space)
+    assert isinstance(flat, spaces.Box)
+    return flat.low, flat.high
+
+
 def flattened(space: gymnasium.Space, value: Any, name: str = "observation") -> np.ndarray:
     """An observation as float64 [flat_size(space)], laid out as `gymnasium.spaces.flatten` does.
 
@@ -67,10 +74,11 @@ def action_size(space: gymnasium.Space) -> int:
     """
     if isinstance(space, spaces.Discrete):
         return int(space.n)
-    numbers = isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.number)
-    if not numbers or not space.is_bounded() or not space.shape or not np.prod(space.shape):
-        raise UsageError(f"action_space: {space} is not allowed; allowed: {ACTIONS}")
-    return int(np.prod(space.shape))
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.number):
+        size = int(np.prod(space.shape))
+        if space.is_bounded() and size:
+            return size
+    raise UsageError(f"action_space: {space} is not allowed; allowed: {ACTIONS}")
 
 
 def to_action(space: gymnasium.Space, vector: np.ndarray) -> Any:
@@ -90,6 +98,7 @@ def to_action(space: gymnasium.Space, vector: np.ndarray) -> Any:
                 f"an action for {space} must be a one-hot vector, not {_short(vector)}: use a CategoricalPolicy"
             )
         return space.dtype.type(space.start + vector.argmax())
+    assert isinstance(space, spaces.Box)
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     action = low + (vector.reshape(space.shape) + 1) / 2 * (high - low)
     if np.issubdtype(space.dtype, np.integer):
