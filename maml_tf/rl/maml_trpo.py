@@ -88,7 +88,7 @@ class MAMLTRPO:
         return self.policy.initial_params()
 
     @property
-    def model(self) -> GaussianPolicy:
+    def model(self) -> Policy:
         """The policy, under the name that the model of every learner has."""
         return self.policy
 

@@ -148,6 +148,14 @@ class WatchedOptions(dict):
         self.goal_was_read |= key == "goal"
         return super().pop(key, *default)
 
+    def setdefault(self, key, default=None):
+        self.goal_was_read |= key == "goal"
+        return super().setdefault(key, default)
+
+    def __or__(self, other):
+        self.goal_was_read = True
+        return dict(self) | other
+
     def __iter__(self):
         self.goal_was_read = True
         return super().__iter__()

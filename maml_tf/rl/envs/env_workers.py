@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import multiprocessing.connection
+import signal
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -100,11 +101,13 @@ class WorkerGroup:
         arguments = cloudpickle.dumps((make_env, num_envs, set_goal))
         self._process = context.Process(target=_serve, args=(other, arguments), daemon=True)
         self._process.start()
+        self._started = False
         other.close()
 
     def call(self, method: str, *arguments) -> None:
         """Starts `start` or `advance` of the EnvGroup."""
-        self._pipe.send((method, *arguments))
+        with contextlib.suppress(ConnectionError):  # the process has ended: `result` says so
+            self._pipe.send((method, *arguments))
 
     def result(self) -> Any:
         """What the last call returned, or raised.
@@ -114,11 +117,10 @@ class WorkerGroup:
         """
         try:
             raised, value = self._pipe.recv()
-        except EOFError:
-            raise UsageError(
-                f"a process of environments ended with exit code {self._exit_code()}; a script with workers needs "
-                "`if __name__ == '__main__':` around what it runs"
-            ) from None
+        except (EOFError, ConnectionError):
+            hint = "" if self._started else "; a script needs `if __name__ == '__main__':` around what it runs"
+            raise UsageError(f"a process of environments ended with exit code {self._exit_code()}{hint}") from None
+        self._started = True
         if raised:
             raise value
         return value
@@ -137,6 +139,7 @@ class WorkerGroup:
 
 def _serve(pipe: multiprocessing.connection.Connection, arguments: bytes) -> None:
     """The process of a WorkerGroup: answers (whether it raised, the value) to every call until it is told to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process that asks, which then ends this one
     group, call = None, ()
     while call is not None:
         try:
@@ -145,7 +148,7 @@ def _serve(pipe: multiprocessing.connection.Connection, arguments: bytes) -> Non
             else:
                 group.call(*call)
             pipe.send((False, group.result()))
-        except Exception as error:  # whatever a user's environment raises
+        except Exception as error:  # all that a user's environment may raise
             pipe.send((True, _picklable(error)))
         try:
             call = pipe.recv()

@@ -27,8 +27,8 @@ class GymnasiumTasks(TaskVectorEnv):
         reveal_task: append the goal to the observation.
         set_goal: (env, goal) -> None, called before each reset. By default the goal is passed as
             `reset(options={"goal": goal})`.
-        num_workers: processes that step the environments; a Sampler makes one or two GymnasiumTasks with so many each.
-            0: the environments are stepped one after the other in this process, which is faster if a step takes
+        num_workers: processes that step the environments. A Sampler makes one or two GymnasiumTasks, each with this
+            many. 0: the environments are stepped one after the other in this process, which is faster if a step takes
             microseconds. The results are the same.
 
     Raises:
@@ -100,7 +100,15 @@ class GymnasiumTasks(TaskVectorEnv):
             if rows.size:
                 group.call(method, self._place[ids[rows]], *(argument[rows] for argument in arguments))
                 called.append((rows, group))
-        return [(rows, group.result()) for rows, group in called]
+        results, errors = [], []
+        for rows, group in called:  # every result is fetched, so that none is left over for the next call
+            try:
+                results.append((rows, group.result()))
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return results
 
     def close_extras(self, **kwargs):
         """Closes the environments and ends their processes."""

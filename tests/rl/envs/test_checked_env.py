@@ -1,5 +1,6 @@
 """What a user's environment may return; everything else is an error that names environment and value."""
 
+import copy
 import warnings
 
 import gymnasium
@@ -136,7 +137,11 @@ def test_set_goal_serves_an_environment_that_takes_its_task_in_another_way():
         (lambda options: options.get("goal"), True),
         (lambda options: options.pop("goal"), True),
         (lambda options: dict(options), True),
+        (lambda options: options.setdefault("goal", 0.0), True),
         (lambda options: {**options}, True),
+        (lambda options: options | {"low": 0.0}, True),
+        (lambda options: {"low": 0.0} | options, True),
+        (lambda options: copy.deepcopy(options), True),
         (lambda options: options.copy(), True),
         (lambda options: list(options.items()), True),
         (lambda options: list(options.values()), True),

@@ -1,6 +1,7 @@
 """A user's own Gymnasium environment as a family of tasks."""
 
 import functools
+import os
 import warnings
 
 import gymnasium
@@ -146,6 +147,39 @@ def test_errors_in_a_worker_reach_the_caller():
     with pytest.raises(RuntimeError, match="an environment raised ZeroDivisionError"):
         envs.reset(seed=0)
     envs.close()
+
+
+def test_a_caught_error_leaves_no_old_results_behind():
+    make = functools.partial(GymnasiumTasks, Picky, 2, UniformGoals(-1.0, 1.0), max_episode_steps=5)
+    results = []
+    for num_workers in (0, 2):
+        envs = make(num_workers=num_workers)
+        with pytest.raises(UsageError, match="Picky: the observation of reset is not finite"):
+            envs.reset(options={"goal": [-1.0, 0.1]})
+        results.append(envs.reset(options={"goal": [0.2, 0.3]})[0])
+        envs.close()
+    np.testing.assert_array_equal(results, [[[0.2], [0.3]]] * 2)
+
+
+class Picky(Point):
+    """The observation is the goal, or not a number for a negative one."""
+
+    def reset(self, *, seed=None, options=None):
+        goal = options["goal"]
+        return np.array([goal if goal > 0 else np.nan]), {}
+
+
+def test_a_process_that_ends_is_an_error():
+    envs = GymnasiumTasks(Leaving, 1, UniformGoals(0.0, 1.0), max_episode_steps=5, num_workers=1)
+    for _ in range(2):
+        with pytest.raises(UsageError, match=r"a process of environments ended with exit code 3$"):
+            envs.reset(seed=0)
+    envs.close()
+
+
+class Leaving(Point):
+    def reset(self, *, seed=None, options=None):
+        os._exit(3)
 
 
 class Fragile(Point):
