@@ -7,6 +7,7 @@ when a spec or weights are added or a number is meant to change, and say so in t
 
 spec_hashes  hashes, run folders and lengths of all specs
 weights      what the committed weights give on fixed tasks
+trainings    what a few iterations of training give, for every experiment and method
 """
 
 import argparse
@@ -55,6 +56,21 @@ def weights() -> dict:
     return pins
 
 
+def trainings() -> dict:
+    """The pins of short trainings."""
+    import keras
+    from pins import trainings
+
+    pins = {}
+    with tempfile.TemporaryDirectory() as folder:
+        data_folder = pathlib.Path(folder)
+        trainings.write_images(data_folder)
+        for name in trainings.CASES:
+            pins |= _checked(lambda *jitter, name=name: {name: trainings.numbers_of(name, data_folder, *jitter)})
+            keras.backend.clear_session()
+    return pins
+
+
 def _checked(compute):
     """{name: numbers as lists} of `compute()`, after making sure that no rounding decides about them."""
     from pins.rounding import assert_pinned
@@ -82,7 +98,7 @@ def as_text(pins: dict) -> str:
     return re.sub(r"\[[^][{}]*\]", lambda row: re.sub(r"\s+", " ", row[0]), json.dumps(pins, indent=1)) + "\n"
 
 
-KINDS = {"spec_hashes": spec_hashes, "weights": weights}
+KINDS = {"spec_hashes": spec_hashes, "weights": weights, "trainings": trainings}
 
 
 def main() -> None:
