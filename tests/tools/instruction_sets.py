@@ -1,0 +1,204 @@
+"""Runs the tests that compare numbers as other processors would: with the instruction sets of one after the other.
+
+    python tests/tools/instruction_sets.py --list
+    python tests/tools/instruction_sets.py --check                 # what each setting changes on this processor
+    python tests/tools/instruction_sets.py                         # every setting, all files that compare numbers
+    python tests/tools/instruction_sets.py avx2 sse --quick        # as .ci/run does
+    python tests/tools/instruction_sets.py sse tests/meta tests/ops/test_max_pool.py
+
+NumPy, OpenBLAS, oneDNN, XLA and the C library choose their code by the processor. Environment variables restrict the
+choice. So sums are added up in another order, and products are rounded before they are added where there is no fused
+multiply-add. The settings only take away: a processor without AVX-512 gains nothing from `avx512`.
+
+Exit code 0: all tests pass under all settings. 1: a test fails. 2: wrong usage.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Setting(NamedTuple):
+    """A kind of processor."""
+
+    description: str
+    environment: dict[str, str]
+    select: str = ""  # pytest's -k
+
+
+# TensorFlow asks the processor for bfloat16 instructions, not oneDNN. A restricted oneDNN then refuses. Processors that
+# really lack them take Eigen, as in `avx2_eigen` and `sse`.
+_NO_BFLOAT16 = "not bfloat16"
+
+
+def _restricted(blas: str, onednn: str, numpy: str, xla: str, glibc: str) -> dict[str, str]:
+    return {
+        "OPENBLAS_CORETYPE": blas,
+        "ONEDNN_MAX_CPU_ISA": onednn,
+        "NPY_DISABLE_CPU_FEATURES": numpy,
+        "XLA_FLAGS": f"--xla_cpu_max_isa={xla}",
+        "GLIBC_TUNABLES": f"glibc.cpu.hwcaps={glibc}",
+    }
+
+
+_NUMPY_AVX512 = "X86_V4 AVX512_ICL AVX512_SPR"
+_AVX2 = _restricted("Haswell", "AVX2", _NUMPY_AVX512, "AVX2", "-AVX512F,-AVX512VL")
+_SSE = _restricted("Prescott", "SSE41", f"X86_V3 {_NUMPY_AVX512}", "SSE4_2", "-AVX,-AVX2,-FMA,-AVX512F,-AVX512VL")
+SETTINGS = {
+    "default": Setting("what the libraries choose on this processor", {}),
+    "avx512": Setting(
+        "AVX-512 without instructions for bfloat16, such as Skylake-X",
+        {"OPENBLAS_CORETYPE": "SkylakeX", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
+    ),
+    "avx2": Setting("AVX2 with fused multiply-add, such as Haswell and Zen 1 to 3", _AVX2, _NO_BFLOAT16),
+    "avx2_eigen": Setting(
+        "the same, with Eigen in place of oneDNN in TensorFlow",
+        {**_AVX2, "OPENBLAS_CORETYPE": "Zen", "TF_ENABLE_ONEDNN_OPTS": "0"},
+    ),
+    "avx": Setting(
+        "AVX without fused multiply-add in oneDNN, and a BLAS for SSE4.2",
+        _restricted("Nehalem", "AVX", f"X86_V3 {_NUMPY_AVX512}", "AVX", "-AVX512F,-AVX512VL"),
+        _NO_BFLOAT16,
+    ),
+    "sse": Setting(
+        "SSE4 at most, a BLAS for SSE3, and functions of the C library without fused multiply-add",
+        {**_SSE, "TF_ENABLE_ONEDNN_OPTS": "0"},
+    ),
+    "one_thread": Setting(
+        "one thread in each library",
+        dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"), "1"),
+    ),
+}
+
+# The tests that compare floating-point numbers. Each path has a pytest run of its own, so that memory is freed.
+SENSITIVE = [
+    "tests/meta",
+    "tests/ops",
+    "tests/models",
+    "tests/tasks",
+    "tests/baselines",
+    "tests/evaluation",
+    "tests/training",
+    "tests/pins",
+    "tests/rl",
+    "tests/experiments/test_partial.py",
+    "tests/experiments/test_protocol_of_the_classifiers.py",
+    "tests/experiments/test_resumable_test.py",
+    "tests/experiments/test_rl.py",
+    "tests/experiments/test_supervised.py",
+    "tests/export",
+    "tests/reproduce/test_ablations.py",
+    "tests/reproduce/test_tf32_emulation.py",
+    "tests/benchmarks/test_agreement.py",
+    "tests/benchmarks/test_implementations.py",
+]
+# One short file of each kind of computation: products of NumPy and TensorFlow, convolutions in float32 and bfloat16,
+# batch norm, meta-gradients, Adam, the sampler, TRPO, and what the committed weights give.
+QUICK = [
+    "tests/meta/test_inner_loop.py",
+    "tests/models/test_batch_norm.py",
+    "tests/models/test_conv.py",
+    "tests/models/test_layers.py",
+    "tests/ops/test_convolution.py",
+    "tests/ops/test_max_pool.py",
+    "tests/ops/test_outer_product_matmul.py",
+    "tests/rl/sampling",
+    "tests/rl/test_trpo.py",
+    "tests/rl/test_value_baseline.py",
+    "tests/training/test_adam.py",
+    "tests/pins/test_weights.py",
+]
+
+# Prints a hash of the bits of some computations of different libraries.
+_PROBE = """
+import hashlib, json, math
+import numpy as np
+import tensorflow as tf
+random = np.random.default_rng(0)
+a, b = (random.normal(size=shape).astype(np.float32) for shape in [(200, 300), (300, 100)])
+image, kernel = (tf.constant(random.normal(size=shape), tf.float32) for shape in [(4, 28, 28, 3), (3, 3, 3, 32)])
+compiled = tf.function(lambda a, b: tf.reduce_sum(tf.exp(a @ b * 0.1), 1), jit_compile=True)
+found = {
+    "NumPy matmul": a @ b,
+    "NumPy exp": np.exp(a),
+    "C library": np.array([math.exp(x) + math.sin(x) for x in a.ravel().tolist()]),
+    "TensorFlow matmul": tf.matmul(a, b),
+    "TensorFlow conv": tf.nn.conv2d(image, kernel, 1, "SAME"),
+    "XLA": compiled(a, b),
+}
+print(json.dumps({name: hashlib.sha256(np.asarray(value).tobytes()).hexdigest() for name, value in found.items()}))
+"""
+
+
+def environment(name: str) -> dict[str, str]:
+    """The variables of a process under a setting. Variables of other settings that are set here do not reach it."""
+    controlled = {variable for setting in SETTINGS.values() for variable in setting.environment}
+    kept = {variable: value for variable, value in os.environ.items() if variable not in controlled}
+    return {**kept, "TF_CPP_MIN_LOG_LEVEL": "3", **SETTINGS[name].environment}
+
+
+def probe(name: str) -> dict[str, str]:
+    """{computation: hash of its bits} under a setting."""
+    command = [sys.executable, "-c", _PROBE]
+    ran = subprocess.run(command, env=environment(name), stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(ran.stdout)
+
+
+def run_tests(name: str, runs: list[list[str]]) -> bool:
+    """Runs pytest once for each list of paths under a setting. Returns whether all tests pass."""
+    started, passed = time.monotonic(), True
+    for paths in runs:
+        print(f"== {name}: {' '.join(paths)}", flush=True)
+        command = [sys.executable, "-m", "pytest", "-n", "auto", "--tb=short", "-p", "no:cacheprovider", *paths]
+        command += ["-k", SETTINGS[name].select] if SETTINGS[name].select else []
+        passed &= subprocess.run(command, cwd=ROOT, env=environment(name)).returncode == 0
+    print(f"== {name}: {'passed' if passed else 'FAILED'} in {time.monotonic() - started:.0f} s", flush=True)
+    return passed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the tests under the settings asked for; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "what", nargs="*", metavar="SETTING or PATH", help="default: every setting, all sensitive paths"
+    )
+    parser.add_argument("--quick", action="store_true", help="one short file of each kind of computation")
+    parser.add_argument("--list", action="store_true", help="print the settings and the paths")
+    parser.add_argument("--check", action="store_true", help="print which computations each setting changes")
+    options = parser.parse_args(arguments)
+    paths = [word for word in options.what if "/" in word]
+    names = [word for word in options.what if "/" not in word] or list(SETTINGS)
+    if unknown := sorted(set(names) - set(SETTINGS)):
+        parser.error(f"{', '.join(unknown)}: no such setting; there are {', '.join(SETTINGS)}")
+    if missing := [path for path in paths if not (ROOT / path.split("::")[0]).exists()]:
+        parser.error(f"{', '.join(missing)}: no such file or folder")
+    if paths and options.quick:
+        parser.error("--quick chooses the paths: give it or paths")
+    if options.list:
+        for name in names:
+            print(f"{name}: {SETTINGS[name].description}")
+            print(
+                "".join(f"    {variable}={value}\n" for variable, value in SETTINGS[name].environment.items()), end=""
+            )
+        print("paths:", *SENSITIVE, "paths of --quick:", *QUICK, sep="\n    ")
+        return 0
+    if options.check:
+        usual = probe("default")
+        for name in names:
+            changed = [computation for computation, bits in probe(name).items() if bits != usual[computation]]
+            print(f"{name}: other bits in {', '.join(changed) or 'nothing'}", flush=True)
+        return 0
+    runs = [QUICK] if options.quick else [[path] for path in paths or SENSITIVE]
+    passed = [run_tests(name, runs) for name in names]
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
