@@ -4,14 +4,13 @@ import os
 import time
 
 import numpy as np
-import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.rl.maml_trpo import MAMLTRPO
 from maml_tf.rl.sampling.sampler import Sampler
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory, load_or_init
 from maml_tf.training.progress import Progress
-from maml_tf.training.train import scalar_writer
+from maml_tf.training.scalars import scalar_writer
 
 GOAL_EVERY = ("task", "trajectory")
 
@@ -65,8 +64,10 @@ def train(
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
         run_dir = RunDirectory(run_dir)
     checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
-    scalars = scalar_writer(run_dir, tensorboard)
-    with Progress(label, iterations, checkpoint.iteration) as progress, scalars.as_default():
+    with (
+        scalar_writer(run_dir, tensorboard) as write_scalars,
+        Progress(label, iterations, checkpoint.iteration) as progress,
+    ):
         while checkpoint.iteration < iterations:
             started, iteration = time.monotonic(), checkpoint.iteration
             rng = np.random.default_rng([seed, iteration])
@@ -86,7 +87,6 @@ def train(
             if run_dir is not None:
                 run_dir.write(checkpoint)
             values = {"return_before": before, "return_after": after, **done.metrics}
-            for name, value in (values | {"physics_failures": done.physics_failures}).items():
-                tf.summary.scalar(name, value, step=iteration)
+            write_scalars(values | {"physics_failures": done.physics_failures}, iteration)
             progress.update(iteration + 1, before=before, after=after, best=checkpoint.best_score)
     return checkpoint

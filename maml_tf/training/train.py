@@ -15,6 +15,7 @@ from maml_tf.training.adam import Adam
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory, load_or_init
 from maml_tf.training.loop import compiled_loop
 from maml_tf.training.progress import Progress
+from maml_tf.training.scalars import scalar_writer
 
 LOGS_PER_RUN = 200
 VALIDATIONS_PER_RUN = 20
@@ -95,8 +96,10 @@ def train(
     )
     log_every = max(1, iterations // LOGS_PER_RUN)
     last_save = time.monotonic()
-    scalars = scalar_writer(run_dir, tensorboard)
-    with Progress(label, iterations, checkpoint.iteration) as progress, scalars.as_default():
+    with (
+        scalar_writer(run_dir, tensorboard) as write_scalars,
+        Progress(label, iterations, checkpoint.iteration) as progress,
+    ):
         while checkpoint.iteration < iterations:
             before, started = checkpoint.iteration, time.monotonic()
             stop = min(_next_multiple(before, log_every), iterations)
@@ -109,7 +112,7 @@ def train(
             checkpoint.state = state
             checkpoint.losses.append([stop, loss])
             checkpoint.seconds += time.monotonic() - started
-            tf.summary.scalar("meta_loss", loss, step=stop)
+            write_scalars({"meta_loss": loss}, stop)
             shown = {"loss": loss}
 
             validated = validate is not None and (stop % validate_every == 0 or stop == iterations)
@@ -117,7 +120,7 @@ def train(
                 started = time.monotonic()
                 score = float(validate(state.params))
                 checkpoint.add_validation(stop, state.params, score)
-                tf.summary.scalar("validation_score", score, step=stop)
+                write_scalars({"validation_score": score}, stop)
                 checkpoint.validation_seconds += time.monotonic() - started
             if checkpoint.validations:
                 shown |= {"validation": checkpoint.validations[-1][1], "best": checkpoint.best_score}
@@ -157,13 +160,6 @@ def negative_meta_loss(
 
     batches = range(-(-num_tasks // batch_size))
     return lambda params: -sum(float(meta_loss(params, tf.constant(index))) for index in batches) / len(batches)
-
-
-def scalar_writer(run_dir: RunDirectory | None, tensorboard: bool) -> tf.summary.SummaryWriter:
-    """A writer of TensorBoard scalars into a run directory, or nowhere."""
-    if run_dir is None or not tensorboard:
-        return tf.summary.create_noop_writer()
-    return tf.summary.create_file_writer(str(run_dir.path))
 
 
 def _next_multiple(iteration: int, every: int) -> int:

@@ -154,10 +154,3 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_saved(tmp_path):
 def test_wrong_arguments_are_named(options, message):
     with pytest.raises(UsageError, match=message):
         trained(**options)
-
-
-def test_tensorboard_scalars_are_written_on_request(tmp_path):
-    trained(tmp_path / "quiet")
-    trained(tmp_path / "logged", tensorboard=True)
-    assert not list((tmp_path / "quiet").glob("events*"))
-    assert list((tmp_path / "logged").glob("events*"))
