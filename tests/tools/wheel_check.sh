@@ -16,6 +16,12 @@ git -C "$root" archive HEAD | tar -x -C "$(mkdir -p "$folder/source" && echo "$f
 python=$folder/venv/bin/python
 "$python" -m pip install --quiet --upgrade pip
 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$folder/wheels" "$folder/source"
+# The wheel holds the files of the package, py.typed included, and nothing else.
+diff <(git -C "$root" ls-tree -r --name-only HEAD maml_tf | LC_ALL=C sort) <("$python" - "$folder"/wheels/*.whl <<'EOF'
+import sys, zipfile
+print(*sorted(name for name in zipfile.ZipFile(sys.argv[1]).namelist() if ".dist-info/" not in name), sep="\n")
+EOF
+)
 "$python" -m pip install --quiet "$folder"/wheels/*.whl "$@"
 
 # What the README promises, from the installed package only.
@@ -26,7 +32,6 @@ sed -n '/^```python$/,/^```$/{/^```/!p;/^```$/q}' "$root/README.md" > example.py
 import importlib.metadata, importlib.util, pathlib
 package = pathlib.Path(importlib.util.find_spec("maml_tf").origin).parent
 assert "site-packages" in package.parts, package
-assert (package / "py.typed").exists(), "the wheel lacks py.typed"
 names = ("maml_tf", "tensorflow", "keras", "numpy", "gymnasium", "mujoco")
 print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
 EOF
