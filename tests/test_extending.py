@@ -1,40 +1,91 @@
 """The walks of docs/extending.md run as they are written."""
 
+import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+REPRODUCE = ROOT / "reproduce"
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+# Each file of the page is a block whose first line names it.
+FILES = {name: text for _, name, text in re.findall(r"```(python|yaml)\n# ([\w.]+)\n(.*?)```", PAGE, re.DOTALL)}
+BARS = yaml.safe_load(FILES["bars_5way_1shot.yaml"])
+SPECS = [name for name in FILES if name.startswith("bars_5way") and name.endswith(".yaml")]
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with the files of the page, each named by the first line of its block."""
-    for _, name, text in re.findall(r"```(python|yaml)\n# ([\w.]+)\n(.*?)```", PAGE, re.DOTALL):
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    return tmp_path
+def run(folder, *arguments, path=ROOT):
+    """What a Python command prints that is run in a folder."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(path)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
-def test_the_environment_trains(folder):
-    options = ["line_navigation_maml.yaml", "--profile", "smoke", "--runs", "runs", "--results", "results"]
-    program = "import sys, line; from maml_tf.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, "train", *options]
-    done = subprocess.run(command, cwd=folder, env={"PYTHONPATH": f"{ROOT}:{folder}"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "line_navigation_maml return: 0: " in done.stdout + done.stderr
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with the files of the page, whose commands have been run, under the profile smoke."""
+    folder = tmp_path_factory.mktemp("walks")
+    for name, text in FILES.items():
+        if name in SPECS:  # a spec of the page says where it differs from the data set's
+            text = yaml.safe_dump(BARS | yaml.safe_load(text))
+        (folder / name).write_text(text, encoding="utf-8")
+    assert "python prepare_bars.py data\npython -m maml_tf train bars_5way_1shot.yaml --data data\n" in PAGE
+    run(folder, "prepare_bars.py", "data")
+    specs = [*SPECS, "line_navigation_maml.yaml"]
+    run(folder, "-m", "maml_tf", "train", *specs, "--data", "data", "--profile", "smoke")
+    return folder
 
 
-def test_the_step_sizes_are_meta_learned(folder, monkeypatch):
+def result(folder, name):
+    (path,) = (folder / "runs" / name).rglob(f"{name}.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def num_weights(folder, name):
+    (path,) = (folder / "runs" / name).rglob("state.npz")
+    with np.load(path) as state:
+        return sum(key.startswith("params_") for key in state)
+
+
+def test_the_data_set_is_trained_on(trained):
+    written = result(trained, "bars_5way_1shot")
+    assert written["data"]["origin"] == "drawn by prepare_bars.py, seed 0"
+    assert len(written["curves"]["1_shot"]["mean"]) == BARS["evaluation"]["steps"] + 1
+    assert written["curves"]["1_shot"]["mean"][-1] > 40.0  # three gradient steps tell bars apart even untrained; chance is 20 %
+
+
+def test_the_output_layer_alone_is_adapted(trained, monkeypatch):
+    monkeypatch.syspath_prepend(str(trained))
+    from maml_tf.experiments.few_shot import FewShotExperiment
+    from maml_tf.experiments.spec import read_spec
+
+    learner = FewShotExperiment.build_learner(read_spec(trained / "bars_5way_1shot_anil.yaml"))
+    adapted = [name for name, moves in zip(learner.param_names, learner.adaptable, strict=True) if moves]
+    assert len(adapted) == 2
+    assert all("output" in name for name in adapted)
+    anil, maml = (result(trained, name)["curves"] for name in ("bars_5way_1shot_anil", "bars_5way_1shot"))
+    assert anil["1_shot"]["mean"] != maml["1_shot"]["mean"]
+
+
+def test_the_step_sizes_are_trained_with_the_weights(trained):
+    weights = num_weights(trained, "bars_5way_1shot")
+    assert weights < num_weights(trained, "bars_5way_1shot_meta_sgd") <= 2 * weights
+
+
+def test_the_step_sizes_are_meta_learned_without_a_spec(trained, monkeypatch):
     import keras
     import tensorflow as tf
 
     import maml_tf as mt
 
-    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.syspath_prepend(str(trained))
     import meta_sgd
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
@@ -43,3 +94,54 @@ def test_the_step_sizes_are_meta_learned(folder, monkeypatch):
     _, gradients = learner.meta_gradient(learner.initial_params(), mt.TaskBatch(x, 2 * x, x, 2 * x))
     assert learner.param_names[4:] == [f"{name}/step_size" for name in learner.param_names[:4]]
     assert all(float(tf.norm(gradient)) > 0 for gradient in gradients[4:])
+
+
+def test_the_network_is_trained(trained):
+    assert num_weights(trained, "bars_5way_1shot_keras") == 4
+    assert result(trained, "bars_5way_1shot_keras")["iterations_done"] == 2
+
+
+def test_the_environment_is_trained_in(trained):
+    mean = result(trained, "line_navigation_maml")["curves"]["return"]["mean"]
+    assert len(mean) == 3
+    assert all(-40.0 < value < 0.0 for value in mean)  # 20 steps, each at most 2 from the goal unless it runs away
+
+
+@pytest.fixture(scope="module")
+def reproduction(tmp_path_factory):
+    """A copy of reproduce/ without Table 4, to which the page's files of it are added."""
+    folder = tmp_path_factory.mktemp("table")
+    copy = folder / "reproduce"
+    ignore = shutil.ignore_patterns("checkpoints", "unfinished", "results", "__pycache__")
+    shutil.copytree(REPRODUCE, copy, ignore=ignore)
+    (copy / "results").mkdir()
+    paper = yaml.safe_load((copy / "targets.yaml").read_text(encoding="utf-8"))
+    paper["entries"] = [entry for entry in paper["entries"] if entry["where"] != "Table 4"]
+    paper["entries"] += yaml.safe_load(FILES["targets.yaml"])
+    (copy / "targets.yaml").write_text(yaml.safe_dump(paper), encoding="utf-8")
+    (copy / "table4.py").write_text(FILES["table4.py"], encoding="utf-8")
+    name = "point_navigation_context_vector.yaml"
+    (copy / "specs" / name).write_text(FILES[name], encoding="utf-8")
+    return folder
+
+
+def test_the_table_is_trained_and_printed(reproduction):
+    path = f"{reproduction}:{ROOT}"
+    options = ["point_navigation_context_vector", "--profile", "smoke"]
+    printed = run(reproduction, "-m", "reproduce.table4", *options, path=path)
+    assert "2d navigation context_vector, 1 step" in printed.lower().replace("_navigation", " navigation")
+    name = "point_navigation_context_vector"
+    written = result(reproduction, name)
+    assert written["targets"]["rl_2d_navigation_context_vector_step1"]["mean"] == written["curves"]["return"]["mean"][1]
+
+
+def test_the_files_of_the_table_are_those_of_the_repository():
+    assert FILES["table4.py"] == (REPRODUCE / "table4.py").read_text(encoding="utf-8")
+    assert FILES["table4.py"].count("\n") == 8
+    entries = yaml.safe_load((REPRODUCE / "targets.yaml").read_text(encoding="utf-8"))["entries"]
+    (shown,) = yaml.safe_load(FILES["targets.yaml"])
+    assert shown in entries
+    name = "point_navigation_context_vector.yaml"
+    mine, committed = (yaml.safe_load(text) for text in (FILES[name], (REPRODUCE / "specs" / name).read_text()))
+    assert mine.pop("targets").items() <= committed.pop("targets").items()
+    assert mine == committed
