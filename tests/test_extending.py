@@ -58,7 +58,7 @@ def test_the_data_set_is_trained_on(trained):
     written = result(trained, "bars_5way_1shot")
     assert written["data"]["origin"] == "drawn by prepare_bars.py, seed 0"
     assert len(written["curves"]["1_shot"]["mean"]) == BARS["evaluation"]["steps"] + 1
-    assert written["curves"]["1_shot"]["mean"][-1] > 40.0  # three gradient steps tell bars apart even untrained; chance is 20 %
+    assert written["curves"]["1_shot"]["mean"][-1] > 40.0  # after three steps; chance is 20 %
 
 
 def test_the_output_layer_alone_is_adapted(trained, monkeypatch):
