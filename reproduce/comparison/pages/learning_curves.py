@@ -3,12 +3,16 @@
 import hashlib
 import json
 import pathlib
+from typing import TYPE_CHECKING
 
 from maml_tf._io import atomic_write
 from maml_tf.experiments.results import Result
 from reproduce.comparison.pages.markdown import duration, link_between, number, table
 from reproduce.comparison.pages.record import Record
 from reproduce.comparison.pages.runs import link_to
+
+if TYPE_CHECKING:
+    import matplotlib.figure
 
 FOLDER = pathlib.PurePath("docs", "learning_curves")
 CLASSIFIERS = ("omniglot_", "miniimagenet_")
@@ -42,27 +46,32 @@ def is_newest(path: pathlib.Path, result: Result) -> bool:
 
 
 def draw(path: pathlib.Path, result: Result) -> None:
-    """Draws the losses and, where there are some, the validation scores of every seed."""
+    """Draws the learning curves of a result into an SVG file that carries a checksum of its history."""
     import matplotlib
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    validated = any(curves["validations"] for curves in result.history.values())
     with matplotlib.rc_context({"svg.hashsalt": result.spec, "svg.fonttype": "none", "font.size": 9}):
-        figure, axes = plt.subplots(1, 2 if validated else 1, figsize=(9 if validated else 4.5, 3), squeeze=False)
-        for axis, kind in zip(axes[0], ("losses", "validations"), strict=False):
-            for seed, curves in result.history.items():
-                if curves[kind]:
-                    axis.plot(*zip(*curves[kind], strict=True), linewidth=1.2, label=seed.replace("_", " "))
-            axis.set_xlabel("meta-iteration")
-            axis.set_ylabel("meta-loss" if kind == "losses" else _score_of(result))
-            axis.grid(alpha=0.25)
-            axis.legend(frameon=False)
-        figure.tight_layout()
+        figure = learning_curve_figure(result)
         with atomic_write(path) as file:
             figure.savefig(file, format="svg", metadata={"Date": None, "Description": _checksum(result)})
-        plt.close(figure)
+
+
+def learning_curve_figure(result: Result) -> "matplotlib.figure.Figure":
+    """A panel with the losses of every seed and, where there are some, one with the validation scores."""
+    from matplotlib.figure import Figure
+
+    validated = any(curves["validations"] for curves in result.history.values())
+    figure = Figure(figsize=(9 if validated else 4.5, 3))
+    axes = figure.subplots(1, 2 if validated else 1, squeeze=False)
+    for axis, kind in zip(axes[0], ("losses", "validations"), strict=False):
+        for seed, curves in result.history.items():
+            if curves[kind]:
+                axis.plot(*zip(*curves[kind], strict=True), linewidth=1.2, label=seed.replace("_", " "))
+        axis.set_xlabel("meta-iteration")
+        axis.set_ylabel("meta-loss" if kind == "losses" else _score_of(result))
+        axis.grid(alpha=0.25)
+        axis.legend(frameon=False)
+    figure.tight_layout()
+    return figure
 
 
 def _row(record, page, result, seed):
