@@ -1,5 +1,7 @@
 """The walks of docs/extending.md run as they are written."""
 
+import ast
+import inspect
 import json
 import pathlib
 import re
@@ -94,6 +96,15 @@ def test_the_step_sizes_are_meta_learned_without_a_spec(trained, monkeypatch):
     _, gradients = learner.meta_gradient(learner.initial_params(), mt.TaskBatch(x, 2 * x, x, 2 * x))
     assert learner.param_names[4:] == [f"{name}/step_size" for name in learner.param_names[:4]]
     assert all(float(tf.norm(gradient)) > 0 for gradient in gradients[4:])
+
+
+def test_a_call_in_the_text_has_the_arguments_that_it_needs():
+    import maml_tf as mt
+
+    calls = [ast.parse(call, mode="eval").body for call in re.findall(r"`(mt\.MAML\(.*\))`", PAGE)]
+    assert len(calls) == 2
+    for call in calls:
+        inspect.signature(mt.MAML).bind(*call.args, **{keyword.arg: keyword for keyword in call.keywords})
 
 
 def test_the_network_is_trained(trained):
