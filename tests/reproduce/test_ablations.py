@@ -43,7 +43,7 @@ def built(data_folder, monkeypatch):
         experiment = build_experiment(
             dataclasses.replace(spec, evaluation=evaluation, targets={}, model=model), 1, data_folder
         )
-        start = experiment.initial_params
+        start = experiment.learner.initial_params()
         return experiment, [p + 0.2 * tf.random.stateless_normal(p.shape, (1, i)) for i, p in enumerate(start)]
 
     return of_cell
