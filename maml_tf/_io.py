@@ -14,10 +14,10 @@ UNREADABLE_NPZ = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
-    """Opens a file beside `path` for writing and moves it to `path` only when the block ends without an error.
+    """Opens a temporary file in the folder of `path` and moves it to `path` only when the block ends without an error.
 
     Args:
-        path: where the file shall stand; its folder is made when missing.
+        path: the file to write; its folder is made when missing.
         mode: "w" (UTF-8 text) or "wb".
 
     Yields:

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def add_spec_options(parser: argparse.ArgumentParser) -> None:
-    """The profile that a spec is read under, and values in place of its own keys."""
+    """The profile that a spec is read under, and values that replace its keys."""
     parser.add_argument(
         "--profile", choices=PROFILES, default="paper", help="paper (default): the protocol to the letter"
     )
@@ -84,7 +84,7 @@ def add_spec_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help="instead of the spec's model.precision: a variant with a name and results of its own, judged by no target",
+        help="instead of the spec's model.precision: a variant with its own name and results, judged by no target",
     )
 
 

@@ -9,17 +9,17 @@ def available_cores() -> int:
 
 
 def configure_runtime(cores: int | None = None) -> None:
-    """One thread inside an operation, one operation a core: tasks in parallel. Call before TensorFlow does anything.
+    """Gives each operation one thread and runs one operation per core. Call it before TensorFlow does anything.
 
-    On a GPU float32 products are asked for in full, too, until a spec says otherwise (`model.precision`): by default
-    TensorFlow rounds their factors to ten bits there (TensorFloat-32).
+    The tasks of a meta-batch then run in parallel, which is faster than TensorFlow's own choice of threads
+    (`make bench`).
 
-    On two cores an Omniglot meta-gradient (5-way 1-shot, 32 tasks) takes 0.084 s so, with TensorFlow's own choice of
-    threads 0.22 s.
+    On a GPU, float32 products keep full precision until a spec asks for less (`model.precision`). TensorFlow's default
+    rounds their factors to ten bits there (TensorFloat-32).
 
-    Convolutions keep what oneDNN has prepared for them. To save memory TensorFlow has it prepare the gradient with
-    respect to a kernel anew in every call, 0.07 ms: half of what it takes on five Omniglot images. Kept, an Omniglot
-    meta-iteration is 15 % shorter, with the same bits and 1 % more memory.
+    Convolutions keep the primitives that oneDNN has prepared. By default TensorFlow saves memory and lets oneDNN
+    prepare the gradient with respect to a kernel in every call, which takes long for small images. The results have
+    the same bits.
 
     Args:
         cores: threads that run operations; all the process may use by default.

@@ -78,7 +78,7 @@ def _publishable(name, comparison: Comparison, yours, published) -> Result:
     path = result_path(name, result.profile, yours.results)
     if not result.git_commit or result.git_commit == "unknown" or result.git_commit.endswith("+dirty"):
         raise UsageError(
-            f"{path}: git_commit: {result.git_commit!r} is not allowed; commit the code and measure with that commit"
+            f"{path}: git_commit: {result.git_commit!r} is not allowed; commit the code and train with that commit"
         )
     known = comparison.results.get(name)
     if known is not None and _precedence(known) > _precedence(result):

@@ -40,14 +40,14 @@ class Run:
         """The spec `specs/<name>.yaml` under the chosen profile and seeds."""
         return spec_from(paths.SPECS / f"{name}.yaml", self.arguments)
 
-    def measure(self, name: str) -> "Result":
+    def train_and_evaluate(self, name: str) -> "Result":
         """Trains and tests a spec, unless this code has done so before."""
         where = {"results": self.store.results, "weights": self.store.checkpoints}
         self.results[name] = train_and_evaluate_from(self.spec(name), self.arguments, **where)
         return self.results[name]
 
     def trained(self, name: str) -> "Trained":
-        """The first seed of a measured spec."""
+        """The first seed of a spec that `train_and_evaluate` has trained."""
         from maml_tf.experiments.run import train
 
         spec = self.spec(name)
@@ -70,7 +70,7 @@ class Figure:
     Attributes:
         name: of its PNG file.
         specs: what it shows.
-        draw: function of a Run that has measured `specs`.
+        draw: function of a Run that has trained and evaluated `specs`.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Reproduction:
         *labels: what the entries of targets.yaml have in `where`: "Table 1".
         specs: names of files in specs/.
         optional: further specs. They are trained only when they are named, and shown from the published results.
-        figures: drawn when all their specs were measured.
+        figures: drawn when all their specs have been evaluated.
         judged: ids of claims and of further targets.
     """
 
@@ -114,7 +114,7 @@ class Reproduction:
 
         chosen = self.chosen(arguments.specs)
         if not arguments.table:
-            self._measure_and_draw(chosen, Run(arguments))
+            self._train_and_draw(chosen, Run(arguments))
         return compare_some(self.shown(chosen if arguments.specs else None), arguments.runs)
 
     def chosen(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -155,14 +155,14 @@ class Reproduction:
         parser.set_defaults(runs=paths.RUNS, data=paths.DATA)
         return parser
 
-    def _measure_and_draw(self, specs, run):
+    def _train_and_draw(self, specs, run):
         from maml_tf.runtime import configure_runtime
 
         for name in specs:  # a mistake in one spec is found before another is trained for hours
             run.spec(name)
         configure_runtime()
         for name in specs:
-            print_curves(f"{name}, by gradient steps,", run.measure(name).curves)
+            print_curves(f"{name}, by gradient steps,", run.train_and_evaluate(name).curves)
         for figure in self.figures:
             if run.results.keys() >= set(figure.specs):
                 run.save(figure.draw(run), figure.name)

@@ -47,4 +47,4 @@ def test_every_link_and_path_in_it_exists():
 
 @pytest.mark.parametrize("page", pages_of(ROOT), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_generated_parts_are_the_newest(page):
-    assert page.read_text(encoding="utf-8") == refreshed(page, MAKERS, read_record(ROOT)), "make docs writes them anew"
+    assert page.read_text(encoding="utf-8") == refreshed(page, MAKERS, read_record(ROOT)), "make docs writes them again"

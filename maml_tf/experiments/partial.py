@@ -1,4 +1,4 @@
-"""Testing trainings before their end: as far as they have come, or at exactly half of their iterations."""
+"""Tests trainings before their end: at the iteration they have reached, or at exactly half of their iterations."""
 
 from collections.abc import Mapping
 

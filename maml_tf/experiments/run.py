@@ -120,8 +120,8 @@ def evaluate(
         settings[f"seed_{seed}"] = seed_settings | _settings_of(checkpoint)
         if checkpoint.losses:
             history[f"seed_{seed}"] = _history_of(checkpoint)
-        if checkpoint.origin:
-            hardware_elsewhere[checkpoint.origin["trained_on"]] = None
+        if checkpoint.imported_from:
+            hardware_elsewhere[checkpoint.imported_from["trained_on"]] = None
         data = {key: str(value) for key, value in experiment.data.items()}
         if weights_folder is not None:
             name = f"{spec.name}/seed_{seed}{WEIGHTS_KEPT.get(spec.profile, '')}.npz"
@@ -255,7 +255,7 @@ def _settings_of(checkpoint: Checkpoint) -> dict[str, float | str]:
     settings = {
         "training_seconds": round(checkpoint.seconds, 1),
         "validation_seconds": round(checkpoint.validation_seconds, 1),
-    } | checkpoint.origin
+    } | checkpoint.imported_from
     if checkpoint.trained_at:  # the result's own `git_commit` is that of the code that tested
         settings["trained_at"] = ", ".join(checkpoint.trained_at)
     return settings

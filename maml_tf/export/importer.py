@@ -83,14 +83,14 @@ def _import_seed(
     run_dir = run_directory_of(spec, seed, runs_folder)
     origin = _origin(state)
     checkpoint = run_dir.read() if run_dir.exists() else None
-    if checkpoint is not None and checkpoint.origin.get("package") != origin["package"]:
+    if checkpoint is not None and checkpoint.imported_from.get("package") != origin["package"]:
         raise UsageError(
             f"{run_dir.path} holds another training of this spec and seed; remove it, or name another --runs folder"
         )
     experiment = build_experiment(spec, seed, data_folder)
     last = _training_state(state, experiment.learner, folder, spec.iterations)
-    checkpoint = checkpoint or Checkpoint(last, origin=origin)
-    checkpoint.state, checkpoint.origin = last, origin
+    checkpoint = checkpoint or Checkpoint(last, imported_from=origin)
+    checkpoint.state, checkpoint.imported_from = last, origin
     checkpoint.losses = [row for row in state["losses"].tolist() if row[0] <= spec.iterations]
     # The runner saves one time for all iterations: those of a part take their share.
     checkpoint.seconds = float(state["seconds"]) * spec.iterations / int(state["iteration"])

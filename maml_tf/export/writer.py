@@ -63,7 +63,7 @@ def export_training_loop(
         initial_params: {seed: theta at iteration 0}.
         folder: where packages are collected; this one goes into a folder in it, named by the spec.
         snapshot_every: iterations between two snapshots of the weights.
-        about: what the manifest says beside that: spec, spec_hash, profile, git_commit, ...
+        about: further entries of the manifest: spec, spec_hash, profile, git_commit, ...
         tensor_float_32: leave it to the GPU to round the factors of float32 products to ten bits.
 
     Raises:
@@ -150,7 +150,7 @@ def stablehlo_of(
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(enabled_before)
     text = HINTS.sub("", LOCATIONS.sub("", LOCATION_LINES.sub("", text)))
-    symbols = {}  # named by whatever this process has built before: numbered, so that the same loop is the same text
+    symbols = {}  # their names depend on what this process built before; numbers make the same loop the same text
     text = SYMBOLS.sub(
         lambda found: symbols.setdefault(found[0], "@main" if found[0] == "@main" else f"@f{len(symbols)}"), text
     )

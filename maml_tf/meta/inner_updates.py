@@ -15,8 +15,8 @@ from maml_tf._registry import Registry
 class InnerUpdate(abc.ABC):
     """One step of the inner loop.
 
-    An inner update may have parameters of its own, which are meta-learned with the model's weights and which the inner
-    loop leaves as they are. theta is then `[*weights, *own parameters]`.
+    An inner update may have its own parameters. They are meta-learned together with the model's weights, and the inner
+    loop leaves them as they are. theta is then `[*weights, *own parameters]`.
     """
 
     def initial_params(self, weights: Mapping[str, tf.Tensor], step_size: float) -> dict[str, tf.Tensor]:

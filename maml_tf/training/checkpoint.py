@@ -28,7 +28,7 @@ class Checkpoint:
         validations: [[iteration, validation score], ...].
         seconds, validation_seconds: wall time spent in the training loop and in validation, over all processes.
         physics_failures: of a policy's training: the number of rollouts that ended because the simulation broke down.
-        origin: of a training that ran on another machine: where, with which software, from which package, by name.
+        imported_from: where a training on another machine ran, with which software, from which package, by name.
         trained_at: the commits of the code that trained, in order; empty for trainings before commits were recorded.
     """
 
@@ -41,7 +41,7 @@ class Checkpoint:
     seconds: float = 0.0
     validation_seconds: float = 0.0
     physics_failures: int = 0
-    origin: dict[str, str] = dataclasses.field(default_factory=dict)
+    imported_from: dict[str, str] = dataclasses.field(default_factory=dict)
     trained_at: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -154,8 +154,8 @@ def _arrays_of(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         arrays["best_iteration"] = np.int32(checkpoint.best_iteration)
     if checkpoint.physics_failures:
         arrays["physics_failures"] = np.int64(checkpoint.physics_failures)
-    if checkpoint.origin:
-        arrays["origin"] = np.array(json.dumps(checkpoint.origin))
+    if checkpoint.imported_from:
+        arrays["origin"] = np.array(json.dumps(checkpoint.imported_from))
     if checkpoint.trained_at:
         arrays["trained_at"] = np.array(checkpoint.trained_at)
     for name, tensors in lists.items():
@@ -185,7 +185,7 @@ def _checkpoint_from(arrays: Mapping[str, np.ndarray]) -> Checkpoint:
         seconds=seconds,
         validation_seconds=validation_seconds,
         physics_failures=int(arrays.get("physics_failures", 0)),
-        origin=json.loads(str(arrays["origin"])) if "origin" in arrays else {},
+        imported_from=json.loads(str(arrays["origin"])) if "origin" in arrays else {},
         trained_at=arrays["trained_at"].tolist() if "trained_at" in arrays else [],
     )
     if "best_score" in arrays:

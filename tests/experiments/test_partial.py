@@ -47,28 +47,28 @@ def stop_after(iterations, spec, seed, folder, monkeypatch):
 
 
 def test_an_unfinished_training_is_evaluated_as_a_shorter_one(tmp_path, monkeypatch):
-    spec, stopped = spec_of(), tmp_path / "stopped"
-    stop_after(2, spec, 1, stopped, monkeypatch)
-    before = run_directory_of(spec, 1, stopped / "runs").state_file.read_bytes()
-    so_far = evaluate_partial(spec, **options_for(stopped))
-    assert (so_far.profile, so_far.iterations_done, so_far.iterations_asked) == ("partial", 2, 4)
-    assert not so_far.counts
-    assert so_far.settings["seed_1"]["trained_at"]
+    spec, unfinished = spec_of(), tmp_path / "unfinished"
+    stop_after(2, spec, 1, unfinished, monkeypatch)
+    before = run_directory_of(spec, 1, unfinished / "runs").state_file.read_bytes()
+    partial = evaluate_partial(spec, **options_for(unfinished))
+    assert (partial.profile, partial.iterations_done, partial.iterations_asked) == ("partial", 2, 4)
+    assert not partial.counts
+    assert partial.settings["seed_1"]["trained_at"]
     shorter = train_and_evaluate(spec_of(iterations=2, profile="cpu"), **options_for(tmp_path / "shorter"))
-    assert so_far.curves == shorter.curves
-    assert read_result(stopped / "results" / "partial" / f"{NAME}.json").curves == so_far.curves
-    assert run_directory_of(spec, 1, stopped / "runs").state_file.read_bytes() == before
+    assert partial.curves == shorter.curves
+    assert read_result(unfinished / "results" / "partial" / f"{NAME}.json").curves == partial.curves
+    assert run_directory_of(spec, 1, unfinished / "runs").state_file.read_bytes() == before
     # continued and evaluated again at its end, it gives the same as an uninterrupted training
     whole = train_and_evaluate(spec, **options_for(tmp_path / "whole"))
-    train(spec, 1, runs_folder=stopped / "runs", data_folder=None, options=TrainingOptions(resume=True))
-    finished = evaluate_partial(spec, **options_for(stopped))
+    train(spec, 1, runs_folder=unfinished / "runs", data_folder=None, options=TrainingOptions(resume=True))
+    finished = evaluate_partial(spec, **options_for(unfinished))
     assert (finished.profile, finished.iterations_done) == ("paper", 4)
     assert finished.curves == whole.curves
     assert [iteration for iteration, _ in whole.history["seed_1"]["losses"]] == [1, 2, 3, 4]
     assert finished.history == whole.history
-    assert so_far.history["seed_1"]["losses"] == whole.history["seed_1"]["losses"][:2]
+    assert partial.history["seed_1"]["losses"] == whole.history["seed_1"]["losses"][:2]
     assert read_result(tmp_path / "whole" / "results" / f"{NAME}.json").history == finished.history
-    last = [result.curves["return_last_model"].mean for result in (so_far, finished)]
+    last = [result.curves["return_last_model"].mean for result in (partial, finished)]
     assert not np.array_equal(*last)
 
 

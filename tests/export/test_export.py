@@ -1,4 +1,4 @@
-"""The exported training loop: the same numbers under JAX as under TensorFlow, in whatever parts it is run."""
+"""The exported training loop: the same numbers under JAX as under TensorFlow, in one run or in parts."""
 
 import ast
 import dataclasses
@@ -35,7 +35,7 @@ from maml_tf.training.weights import read_weights
 
 pytest.importorskip("jax")
 META = MetaSpec(iterations=200, batch_size=4, learning_rate=0.001, gradient_clip=10.0)
-ABOUT = {"spec": "made_up", "profile": "smoke", "spec_hash": "0123456789", "git_commit": "none"}
+ABOUT = {"spec": "synthetic", "profile": "smoke", "spec_hash": "0123456789", "git_commit": "none"}
 
 
 def sinusoid():
@@ -72,7 +72,7 @@ def package(folder, build=sinusoid, seeds=(1,), meta=META, snapshot_every=50):
 
 
 def trained(out, seed=1):
-    with np.load(out / "made_up" / f"seed_{seed}" / "state.npz") as archive:
+    with np.load(out / "synthetic" / f"seed_{seed}" / "state.npz") as archive:
         return dict(archive)
 
 
@@ -87,7 +87,7 @@ def test_products_are_asked_for_in_full_unless_they_may_be_rounded(tmp_path, rou
     export_training_loop(
         learner, tasks, META, states, folder=tmp_path, snapshot_every=50, about=ABOUT, tensor_float_32=rounded
     )
-    text = (tmp_path / "made_up" / "training_loop.mlir").read_text()
+    text = (tmp_path / "synthetic" / "training_loop.mlir").read_text()
     products = [line for line in text.splitlines() if "stablehlo.dot_general" in line]
     assert products
     assert [("HIGHEST" in line) for line in products] == [not rounded] * len(products)
@@ -96,7 +96,7 @@ def test_products_are_asked_for_in_full_unless_they_may_be_rounded(tmp_path, rou
 @pytest.mark.parametrize(("build", "iterations"), [(sinusoid, 200), (photographs, 20)])
 def test_both_runtimes_reach_the_same_weights(build, iterations, tmp_path):
     learner, tasks = package(tmp_path / "package", build)
-    assert run(tmp_path / "package" / "made_up", "--out", tmp_path / "out", "--until", iterations) == 0
+    assert run(tmp_path / "package" / "synthetic", "--out", tmp_path / "out", "--until", iterations) == 0
     start = TrainingState.start([p + 0.01 for p in learner.initial_params()])
     loop = compiled_loop(learner, tasks, Adam(META.learning_rate), batch_size=4, seed=(1, 0), gradient_clip=10.0)
     expected, loss = loop(start, tf.constant(iterations))
@@ -116,12 +116,12 @@ def test_a_training_in_parts_equals_a_whole_one_bit_for_bit(tmp_path, capsys):
     learner, _ = package(tmp_path / "package", seeds=(1, 2))
     script = tmp_path / "package" / "run.py"
     in_parts = ["--out", tmp_path / "parts", "--seeds", 2]
-    assert run(tmp_path / "package" / "made_up", "--out", tmp_path / "whole") == 0
-    assert run(tmp_path / "package" / "made_up", *in_parts, "--seconds", 0) == 0
+    assert run(tmp_path / "package" / "synthetic", "--out", tmp_path / "whole") == 0
+    assert run(tmp_path / "package" / "synthetic", *in_parts, "--seconds", 0) == 0
     assert "stopped: the time is used; the same command continues" in capsys.readouterr().out
     assert trained(tmp_path / "parts", 2)["iteration"] == 1
-    assert run(tmp_path / "package" / "made_up", *in_parts, "--until", 70) == 0
-    subprocess.run([sys.executable, script, tmp_path / "package" / "made_up", *map(str, in_parts)], check=True)
+    assert run(tmp_path / "package" / "synthetic", *in_parts, "--until", 70) == 0
+    subprocess.run([sys.executable, script, tmp_path / "package" / "synthetic", *map(str, in_parts)], check=True)
     whole, parts = trained(tmp_path / "whole", 2), trained(tmp_path / "parts", 2)
     for name in whole:
         if name not in ("losses", "seconds"):  # by call, and the calls differ
@@ -129,20 +129,23 @@ def test_a_training_in_parts_equals_a_whole_one_bit_for_bit(tmp_path, capsys):
     names = ["snapshot_0000050.npz", "snapshot_0000100.npz", "snapshot_0000150.npz", "snapshot_0000200.npz"]
     for name in names:
         ours, theirs = (
-            read_weights(tmp_path / part / "made_up" / "seed_2" / name, learner.model) for part in ("whole", "parts")
+            read_weights(tmp_path / part / "synthetic" / "seed_2" / name, learner.model) for part in ("whole", "parts")
         )
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_array_equal(a, b)
-    assert sorted(path.name for path in (tmp_path / "parts" / "made_up" / "seed_2").iterdir()) == [*names, "state.npz"]
+    assert sorted(path.name for path in (tmp_path / "parts" / "synthetic" / "seed_2").iterdir()) == [
+        *names,
+        "state.npz",
+    ]
     assert not np.array_equal(whole["params/output/kernel"], trained(tmp_path / "whole", 1)["params/output/kernel"])
-    assert run(tmp_path / "package" / "made_up", *in_parts) == 0
+    assert run(tmp_path / "package" / "synthetic", *in_parts) == 0
     assert "have reached iteration 200: nothing to do" in capsys.readouterr().out
 
 
 def test_what_is_missing_damaged_or_wrong_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("maml_tf.export.writer.PIECE_BYTES", 2 * 4 * 7 * 7 * 3)  # two classes a piece
     package(tmp_path / "package", photographs)
-    folder, out = tmp_path / "package" / "made_up", tmp_path / "out"
+    folder, out = tmp_path / "package" / "synthetic", tmp_path / "out"
     manifest = json.loads((folder / "manifest.json").read_text())
     assert [piece["classes"] for piece in manifest["examples"]["pieces"]] == [[0, 2], [2, 4], [4, 6]]
     first, _, last = (folder / piece["file"] for piece in manifest["examples"]["pieces"])
@@ -156,7 +159,7 @@ def test_what_is_missing_damaged_or_wrong_is_named(tmp_path, capsys, monkeypatch
     fails(2, "--until 201: allowed are 1 to 200", "--until", 201)
     first.rename(tmp_path / "first")
     last.rename(tmp_path / "last")
-    fails(3, f"made_up: 2 of 5 files are missing still: ../examples/{first.name}, ../examples/{last.name}")
+    fails(3, f"synthetic: 2 of 5 files are missing still: ../examples/{first.name}, ../examples/{last.name}")
     shutil.copy(tmp_path / "last", first)
     shutil.copy(tmp_path / "last", last)
     fails(3, f"not as the manifest says, bring them again: ../examples/{first.name}")
@@ -175,24 +178,24 @@ def test_what_is_missing_damaged_or_wrong_is_named(tmp_path, capsys, monkeypatch
 def test_what_was_trained_from_another_package_is_not_gone_on_with(tmp_path, capsys):
     package(tmp_path / "one")
     package(tmp_path / "other", meta=dataclasses.replace(META, learning_rate=0.1))
-    assert run(tmp_path / "one" / "made_up", "--out", tmp_path / "out", "--until", 1) == 0
-    assert run(tmp_path / "other" / "made_up", "--out", tmp_path / "out") == 2
+    assert run(tmp_path / "one" / "synthetic", "--out", tmp_path / "out", "--until", 1) == 0
+    assert run(tmp_path / "other" / "synthetic", "--out", tmp_path / "out") == 2
     assert "state.npz was trained from another package; name another --out folder" in capsys.readouterr().err
-    (tmp_path / "out" / "made_up" / "seed_1" / "state.npz").write_bytes(b"not an archive")
-    assert run(tmp_path / "one" / "made_up", "--out", tmp_path / "out") == 3
+    (tmp_path / "out" / "synthetic" / "seed_1" / "state.npz").write_bytes(b"not an archive")
+    assert run(tmp_path / "one" / "synthetic", "--out", tmp_path / "out") == 3
     assert "state.npz: cannot be read" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_saved(tmp_path, capsys):
     package(tmp_path / "package", meta=dataclasses.replace(META, learning_rate=float("inf")))
-    assert run(tmp_path / "package" / "made_up", "--out", tmp_path / "out") == 1
+    assert run(tmp_path / "package" / "synthetic", "--out", tmp_path / "out") == 1
     assert "the meta-loss is nan between iterations 1 and 50; what was saved before stays" in capsys.readouterr().err
     assert trained(tmp_path / "out")["iteration"] == 1
 
 
 def test_a_package_is_not_written_over_another(tmp_path):
     package(tmp_path / "package")
-    with pytest.raises(UsageError, match=r"made_up holds a package already: remove it, or name another folder"):
+    with pytest.raises(UsageError, match=r"synthetic holds a package already: remove it, or name another folder"):
         package(tmp_path / "package")
 
 
@@ -200,15 +203,15 @@ def test_packages_share_their_examples_and_the_same_training_has_the_same_identi
     package(tmp_path, photographs)
     (piece,) = (tmp_path / "examples").iterdir()
     written = piece.stat().st_mtime_ns
-    first = json.loads((tmp_path / "made_up" / "manifest.json").read_text())["initial_states"]
+    first = json.loads((tmp_path / "synthetic" / "manifest.json").read_text())["initial_states"]
     for damage, same_file in ((False, True), (True, False)):
-        shutil.rmtree(tmp_path / "made_up")
+        shutil.rmtree(tmp_path / "synthetic")
         if damage:
             piece.write_bytes(b"damaged")
         package(tmp_path, photographs)
         assert [piece] == list((tmp_path / "examples").iterdir())
         assert (piece.stat().st_mtime_ns == written) == same_file
-        again = json.loads((tmp_path / "made_up" / "manifest.json").read_text())["initial_states"]
+        again = json.loads((tmp_path / "synthetic" / "manifest.json").read_text())["initial_states"]
         assert again["1"]["training"] == first["1"]["training"]
 
 

@@ -34,11 +34,11 @@ def stores(tmp_path):
     (published.figures / "fig3.png").write_bytes(b"old picture")
     gate = tmp_path / "gate.yaml"
     gate.write_text("# Numbers.\ntargets: 1\nclaims: 99\n")
-    measure(yours)
+    write_own_result(yours)
     return yours, published, gate
 
 
-def measure(yours, spec=SPEC, **changes):
+def write_own_result(yours, spec=SPEC, **changes):
     """Writes your own result of a spec, with weights."""
     weights = {}
     for seed in (1, 2, 3):
@@ -77,11 +77,11 @@ def test_a_figure_goes_only_with_all_that_it_shows(stores):
     yours, published, _ = stores
     yours.figures.mkdir()
     (yours.figures / "fig3.png").write_bytes(b"new picture")
-    measure(yours, "sinusoid_maml")
+    write_own_result(yours, "sinusoid_maml")
     told = list(publish([SPEC], *stores))
     assert "fig3 stays: it shows sinusoid_maml, and your result of that is not the published one" in told
     assert (published.figures / "fig3.png").read_bytes() == b"old picture"
-    measure(yours, "sinusoid_pretrained")
+    write_own_result(yours, "sinusoid_pretrained")
     told = list(publish(["sinusoid_maml", "sinusoid_pretrained"], *stores))
     assert "published: fig3" in told
     assert any(line.startswith("fig6 stays: there is no") for line in told)
@@ -100,7 +100,7 @@ def test_videos_go_with_the_policies_that_they_show(stores):
 
 
 def dirty(yours):
-    measure(yours)
+    write_own_result(yours)
     path = yours.results / f"{SPEC}.json"
     path.write_text(path.read_text().replace(COMMIT, f"{COMMIT}+dirty"))
 
@@ -127,7 +127,7 @@ def absent(yours):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (dirty, r"git_commit: '0+\+dirty' is not allowed; commit the code and measure with that commit"),
+        (dirty, r"git_commit: '0+\+dirty' is not allowed; commit the code and train with that commit"),
         (other_weights, "seed_2.npz has another checksum"),
         (missing_weights, "seed_2.npz is missing"),
         (forged, r"curves.5_shot.mean: 0.0 at step 3 is not the mean of per_seed"),

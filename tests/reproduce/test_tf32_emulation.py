@@ -11,7 +11,7 @@ def draw(seed, *shape):
     return tf.constant(np.random.default_rng(seed).normal(size=shape), tf.float32)
 
 
-def with_ten_bits(x):
+def with_ten_mantissa_bits(x):
     """By NumPy: one digit before the point and ten behind it."""
     mantissa, exponent = np.frexp(np.asarray(x, np.float64))
     return np.ldexp(np.round(mantissa * 2**11) / 2**11, exponent).astype(np.float32)
@@ -19,7 +19,7 @@ def with_ten_bits(x):
 
 def test_rounding_leaves_ten_bits():
     x = draw(0, 1000) * 10.0 ** np.linspace(-20, 20, 1000, dtype=np.float32)
-    np.testing.assert_array_equal(rounded(x), with_ten_bits(x))
+    np.testing.assert_array_equal(rounded(x), with_ten_mantissa_bits(x))
     np.testing.assert_array_equal(rounded(tf.constant([0.0, 1.0, -1.0 - 2.0**-11])), [0.0, 1.0, -1.0 - 2.0**-10])
 
 
@@ -45,7 +45,7 @@ def test_every_factor_of_a_product_and_its_derivatives_is_rounded(kind):
     with tf32_products():
         found = derivatives(product, *tensors)
     # y = a b, along b', then back b and along back: products of two of the four each, so rounding these is enough.
-    expected = derivatives(product, *(tf.constant(with_ten_bits(tensor)) for tensor in tensors))
+    expected = derivatives(product, *(tf.constant(with_ten_mantissa_bits(tensor)) for tensor in tensors))
     exact = derivatives(product, *tensors)
     for ours, theirs, unrounded in zip(found, expected, exact, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)

@@ -31,7 +31,7 @@ def test_an_unknown_name_is_an_attribute_error():
         rl.PPO  # noqa: B018
 
 
-def test_train_is_the_function_whatever_was_imported_before():
+def test_train_is_the_function_with_any_imports_before_it():
     code = "import maml_tf.rl.training, maml_tf.experiments.rl, maml_tf.rl; print(maml_tf.rl.train.__module__)"
     done = run_python("-c", code)
     assert done.returncode == 0, done.stderr

@@ -37,7 +37,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPECS = "reproduce/specs"
-SPECS_PER_PROCESS = 4  # TensorFlow starts once for so many; what they leave behind stays below 4 GB
+SPECS_PER_PROCESS = 4  # TensorFlow starts once for this number of specs; their memory stays below 4 GB
 # What legitimately differs between two runs of the same code.
 STATE_IGNORED = {"seconds", "trained_at"}
 RESULT_IGNORED = {"git_commit", "packages", "hardware", "wall_seconds", "command"}

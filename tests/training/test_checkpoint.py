@@ -28,7 +28,7 @@ def full_checkpoint():
         seconds=1.5,
         validation_seconds=0.5,
         physics_failures=2,
-        origin={"trained_on": "a GPU"},
+        imported_from={"trained_on": "a GPU"},
         trained_at=["a"],
     )
 
@@ -44,7 +44,7 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
     for name in ("best_score", "best_iteration", "losses", "validations", "seconds", "validation_seconds"):
         assert getattr(read, name) == getattr(written, name), name
-    assert (read.physics_failures, read.origin, read.trained_at) == (2, {"trained_on": "a GPU"}, ["a"])
+    assert (read.physics_failures, read.imported_from, read.trained_at) == (2, {"trained_on": "a GPU"}, ["a"])
     assert [p.numpy().tolist() for p in read.params] == [[[4.0, 5.0]], [6.0]]
 
 

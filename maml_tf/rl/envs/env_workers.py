@@ -1,4 +1,4 @@
-"""Groups of users' environments, in this process or each in a process of its own."""
+"""Groups of users' environments, in this process or each in its own process."""
 
 import contextlib
 import multiprocessing

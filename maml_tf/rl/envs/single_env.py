@@ -123,7 +123,7 @@ def _renderer(model, width, height):
         model.vis.global_.offheight = max(model.vis.global_.offheight, height)
         renderer = MujocoRenderer(model, mujoco.MjData(model), width=width, height=height, camera_name=CAMERA)
         renderer.render("rgb_array")
-    except Exception as error:  # whatever the OpenGL libraries raise where there is no display or driver
+    except Exception as error:  # OpenGL libraries raise many kinds where there is no display or driver
         raise UsageError(
             "MuJoCo cannot draw here. Set the environment variable MUJOCO_GL to egl (a GPU or Mesa), osmesa (software) "
             f"or glfw (a display) before Python starts. The cause: {type(error).__name__}: {error}"

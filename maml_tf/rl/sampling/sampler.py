@@ -194,8 +194,8 @@ def _keep_in_order_of_start(lengths, finished, budget):
         (more_wanted, kept): whether a task needs new trajectories, bool [T]; whether a trajectory is kept or may still
         be, bool [T, R].
     """
-    so_far = lengths.cumsum(axis=1)
-    return so_far[:, -1] < budget, so_far <= budget
+    steps = lengths.cumsum(axis=1)
+    return steps[:, -1] < budget, steps <= budget
 
 
 def _keep_first_finished(lengths, finished, budget):

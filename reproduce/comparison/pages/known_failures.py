@@ -72,7 +72,7 @@ def _entry(record, failure):
         what += f", ours {ours} ({row.verdict})"
     else:
         what = f"Statement: {row.target.claim}. Measured: {row.detail} ({row.verdict})"
-    flaky = " Flaky: rounding decides." if failure.flaky else ""
+    flaky = " Flaky: rounding can change the verdict." if failure.flaky else ""
     lines = [f"### `{failure.id}`", f"{what}. Since {failure.since}.{flaky}", f"**Cause.** {failure.cause}"]
     if failure.tried:
         lines.append(f"**Tried.** {failure.tried}")

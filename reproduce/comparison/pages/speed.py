@@ -79,15 +79,15 @@ def _ours(runs):
     return " / ".join(short_time(statistics.median(time["seconds"]) / time["units"]) for time in times)
 
 
-def _ratio(runs, sides):
-    """How many times as long as ours the fastest of `sides` takes, on one core and on two."""
+def _ratio(runs, implementations):
+    """How many times as long as ours the fastest of `implementations` takes, on one core and on two."""
     shown = []
     for cores in CORES:
         ratios = {}
         for (number, _), run in sorted(runs.items(), key=lambda item: item[1]["date"]):
             if number == cores:
                 ratios |= run["ratios"]
-        found = [ratios[side]["of_medians"] for side in sides if side in ratios]
+        found = [ratios[name]["of_medians"] for name in implementations if name in ratios]
         shown.append(_times(min(found)) if found else "—")
     return "—" if set(shown) == {"—"} else " / ".join(shown)
 

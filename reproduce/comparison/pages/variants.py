@@ -83,7 +83,7 @@ VARIANTS = {
 
 
 def variants(record: Record, page: pathlib.Path, name: str) -> str:
-    """Results of trainings that differ from the protocol in one thing. They are shown and not judged."""
+    """Results of trainings that differ from the protocol in one thing. They are informational."""
     rows = []
     for variant in VARIANTS[name]:
         result = record.results[variant.spec]

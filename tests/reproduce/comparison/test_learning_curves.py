@@ -18,8 +18,8 @@ def with_history(spec="omniglot_5way_1shot_conv", **history):
 
 
 def test_losses_and_validations_are_drawn_for_every_seed():
-    made_up = with_history(seed_1=VALIDATED, seed_2=VALIDATED)
-    losses, validations = learning_curve_figure(made_up).axes
+    synthetic = with_history(seed_1=VALIDATED, seed_2=VALIDATED)
+    losses, validations = learning_curve_figure(synthetic).axes
     for panel, rows in ((losses, LOSSES), (validations, VALIDATIONS)):
         assert [line.get_label() for line in panel.get_lines()] == ["seed 1", "seed 2"]
         assert [tuple(map(tuple, line.get_xydata())) for line in panel.get_lines()] == [rows, rows]
@@ -50,16 +50,16 @@ def test_a_seed_without_validations_has_no_line_there():
 
 
 def test_a_picture_is_the_newest_until_the_history_changes(tmp_path):
-    path, made_up = tmp_path / "curves.svg", with_history(seed_1=VALIDATED)
-    assert not is_newest(path, made_up)
-    draw(path, made_up)
-    assert is_newest(path, made_up)
+    path, synthetic = tmp_path / "curves.svg", with_history(seed_1=VALIDATED)
+    assert not is_newest(path, synthetic)
+    draw(path, synthetic)
+    assert is_newest(path, synthetic)
     assert not is_newest(path, with_history(seed_1=NOT_VALIDATED))
     assert "validation accuracy in percent" in path.read_text(encoding="utf-8")  # text stays text
 
 
 def test_a_picture_is_drawn_the_same_every_time(tmp_path):
-    made_up = with_history(seed_1=VALIDATED)
+    synthetic = with_history(seed_1=VALIDATED)
     for name in ("one.svg", "two.svg"):
-        draw(tmp_path / name, made_up)
+        draw(tmp_path / name, synthetic)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()

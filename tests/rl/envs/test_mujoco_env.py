@@ -26,11 +26,11 @@ def test_dynamics_observations_and_rewards_equal_a_plain_loop_of_mujoco(family):
     rng = np.random.default_rng(0)
     is_ant = issubclass(family, AntVelocity | AntDirection)
     for step in range(200):
-        live = envs.active.copy()
+        active = envs.active.copy()
         actions = 0.5 * rng.normal(size=(NUM_ENVS, model.nu))
         observations, rewards, terminated, truncated, info = envs.step(actions)
         assert not info["physics_failure"].any()
-        for i in np.flatnonzero(live):
+        for i in np.flatnonzero(active):
             clipped = np.clip(actions[i], -1, 1)
             data[i].ctrl = clipped * (150 if is_ant else 1)
             mujoco.mj_step(model, data[i])
@@ -103,7 +103,7 @@ def test_sizes_of_observations(family, size):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_same_seed_same_trajectory_whatever_the_threads(family):
+def test_same_seed_same_trajectory_with_any_number_of_threads(family):
     def trajectory(seed, threads):
         envs = family(4, num_threads=threads)
         rng = np.random.default_rng(0)
