@@ -1,6 +1,7 @@
 """Training one network on all tasks at once, without adaptation: the paper's `pretrained` and `oracle` baselines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,12 +22,15 @@ class JointTraining(Learner):
         loss: (labels, predictions) -> one value for each task.
     """
 
-    def __init__(self, model: keras.Model, loss: Callable[..., tf.Tensor]):
+    task_axis = True  # of the batches' tensors
+
+    def __init__(self, model: keras.Model, loss: Any):
         super().__init__(model, loss, TaskExecution.choose(model))
 
     def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The mean support loss of a TaskBatch and its gradient; the query sets are not used (PROTOCOL 2.1)."""
         with tf.GradientTape() as tape:
             tape.watch(params)
-            loss = tf.reduce_mean(self.loss(batch.support_y, self.forward(params, batch.support_x)))
+            predictions = self.forward(params, batch.support_x)
+            loss = tf.reduce_mean(self.loss(batch.support_y, predictions, task_axis=self.task_axis))
         return loss, tape.gradient(loss, params)

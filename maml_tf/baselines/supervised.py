@@ -53,6 +53,8 @@ class SupervisedTraining(JointTraining):
         loss: (labels [n], logits [n, C]) -> [].
     """
 
+    task_axis = False
+
     def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The loss on the only support set of the batch, without its task axis, and its gradient."""
         return super().meta_gradient(params, TaskBatch(*(tensor[0] for tensor in batch)))

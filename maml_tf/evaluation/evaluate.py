@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.evaluation.intervals import half_width_95
-from maml_tf.evaluation.stepwise import Evaluation, Score
+from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.meta.maml import MAML
 from maml_tf.tasks.base import TaskDistribution
 from maml_tf.tasks.random import TEST_TASKS
@@ -57,7 +58,7 @@ def evaluate(
     params: Sequence[tf.Tensor] | None = None,
     num_tasks: int = 600,
     num_steps: int | None = None,
-    metric: Score | None = None,
+    metric: Any = None,
     step_size: float | None = None,
     seed: tuple[int, int] = TEST_TASKS,
     eval_batch_size: int = 50,

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.meta.maml import MAML
+from maml_tf.meta.task_loss import TaskLoss
 from maml_tf.tasks.base import TaskDistribution
-
-Score = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class Evaluation:
@@ -24,7 +24,7 @@ class Evaluation:
     Args:
         learner: a MAML. Its model, loss, adaptable weights and task execution are used, not its number of steps.
         distribution: where the tasks come from.
-        score: (labels, predictions) -> one value for each task.
+        score: (labels, predictions) -> one value for each task, as `TaskLoss` takes it.
         num_steps: number of gradient steps.
         eval_batch_size: tasks drawn and adapted at a time. It decides which tasks a seed gives: batch b is drawn from
             (seed, b).
@@ -37,7 +37,7 @@ class Evaluation:
         self,
         learner: MAML,
         distribution: TaskDistribution,
-        score: Score,
+        score: Any,
         *,
         num_steps: int,
         eval_batch_size: int,
@@ -47,6 +47,8 @@ class Evaluation:
         predict = predict or (lambda params, _, query_x: learner.forward(params, query_x))
         self.eval_batch_size = eval_batch_size
         self.default_step_size = learner.step_size
+        task_score = TaskLoss(score, "metric")
+        task_axis = learner.task_execution.vectorized
 
         def score_batch(params, step_size, seed, index):
             batch = distribution.sample(tf.random.fold_in(seed, index, alg="philox"), eval_batch_size)
@@ -54,9 +56,10 @@ class Evaluation:
             def score_tasks(params, support_x, support_y, query_x, query_y):
                 after = learner.adapted_params(params, support_x, support_y, num_steps, step_size)
                 scored = after[-1:] if last_step_only else after[1:]
-                scores = [score(query_y, predict(p, support_x, query_x)) for p in scored]
+                pairs = [(query_y, predict(p, support_x, query_x)) for p in scored]
                 if not last_step_only:
-                    scores.insert(0, score(support_y, learner.forward(params, support_x)))
+                    pairs.insert(0, (support_y, learner.forward(params, support_x)))
+                scores = [tf.cast(task_score(*pair, task_axis=task_axis), params[0].dtype) for pair in pairs]
                 return tf.stack(scores, axis=-1)
 
             return learner.task_execution.map(score_tasks, params, batch, unroll=False)

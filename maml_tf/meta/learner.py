@@ -1,7 +1,7 @@
 """What every meta-trained learner has: MAML and the baselines."""
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from maml_tf.meta.functional import functional_call, weight_names, weights_of
 from maml_tf.meta.task_execution import TaskExecution
+from maml_tf.meta.task_loss import TaskLoss
 from maml_tf.tasks.base import TaskBatch
 
 
@@ -20,13 +21,13 @@ class Learner(abc.ABC):
 
     Attributes:
         model: a built Keras model.
-        loss: (labels, predictions) -> one value for each task.
+        loss: the `TaskLoss` (labels, predictions) -> one value for each task.
         task_execution: how the tasks of a batch are executed.
     """
 
-    def __init__(self, model: keras.Model, loss: Callable[..., tf.Tensor], task_execution: TaskExecution):
+    def __init__(self, model: keras.Model, loss: Any, task_execution: TaskExecution):
         self.model = model
-        self.loss = loss
+        self.loss = TaskLoss(loss)
         self.task_execution = task_execution
 
     @abc.abstractmethod
@@ -49,3 +50,16 @@ class Learner(abc.ABC):
     def forward(self, params: Sequence[tf.Tensor], x: Any) -> tf.Tensor:
         """The model's output on x, computed with the weights in theta. See `functional_call` for the task axis."""
         return functional_call(self.model, params[: len(self.model.trainable_variables)], x)
+
+    def loss_on(self, params: Sequence[tf.Tensor], x: Any, y: Any) -> tf.Tensor:
+        """The loss of theta on labelled examples.
+
+        Args:
+            params: theta, where its weights may have a leading task axis.
+            x, y: [n, ...], or [T, n, ...] for weights with a task axis.
+
+        Returns:
+            [], or [T].
+        """
+        task_axis = params[0].shape.rank > len(self.model.trainable_variables[0].shape)
+        return self.loss(y, self.forward(params, x), task_axis=task_axis)

@@ -30,7 +30,7 @@ class MAML(Learner):
 
     Args:
         model: a built Keras model.
-        loss: (labels, predictions) -> one value for each task, as in `maml_tf.meta.losses`.
+        loss: (labels, predictions) -> one value for each task, as in `maml_tf.losses`; a Keras loss (see `TaskLoss`).
         step_size: alpha, the inner step size.
         num_steps: number of inner gradient steps in meta-training.
         first_order: drop the second derivatives (section 5.2, "first-order approximation").
@@ -44,7 +44,7 @@ class MAML(Learner):
     def __init__(
         self,
         model: keras.Model,
-        loss: Callable[..., tf.Tensor],
+        loss: Any,
         step_size: float,
         num_steps: int,
         *,
@@ -79,7 +79,7 @@ class MAML(Learner):
     ) -> list[list[tf.Tensor]]:
         """Lines 4-8: theta after 0, 1, ... inner steps on a support set; steps and alpha as in training by default."""
         return adapt(
-            lambda weights, support: self.loss(support[1], self.forward(weights, support[0])),
+            lambda weights, support: self.loss_on(weights, *support),
             params,
             (support_x, support_y),
             self.step_size if step_size is None else step_size,
@@ -93,7 +93,7 @@ class MAML(Learner):
     def task_loss(self, params: Sequence[tf.Tensor], support_x, support_y, query_x, query_y) -> tf.Tensor:
         """L_i(theta_i'), a summand of the meta-objective: the query loss after adaptation to the support set."""
         adapted = self.adapted_params(params, support_x, support_y)[-1]
-        return self.loss(query_y, self.forward(adapted, query_x))
+        return self.loss_on(adapted, query_x, query_y)
 
     def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Line 10: the meta-loss of a TaskBatch, averaged over its tasks (PROTOCOL 1.1), and its gradient by theta."""

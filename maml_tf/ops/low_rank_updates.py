@@ -46,14 +46,14 @@ def low_rank_task_losses(learner: MAML, params: Sequence[tf.Tensor], batch: Task
         with tf.GradientTape() as tape:
             tape.watch(params)  # so that the forward pass is recorded; the derivatives are by the layers' products
             predictions, layers = outputs(batch.support_x, updates)
-            loss = learner.loss(batch.support_y, predictions)
+            loss = learner.loss(batch.support_y, predictions, task_axis=True)
         derivatives = tape.gradient(loss, [product for _, product in layers])
         factors = [(x, learner.step_size * d) for (x, _), d in zip(layers, derivatives, strict=True)]
         if learner.first_order:
             factors = tf.nest.map_structure(tf.stop_gradient, factors)
         updates = [[*before, pair] for before, pair in zip(updates or [[] for _ in factors], factors, strict=True)]
     predictions, _ = outputs(batch.query_x, updates)
-    return learner.loss(batch.query_y, predictions)
+    return learner.loss(batch.query_y, predictions, task_axis=True)
 
 
 def dense_with_updates(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, updates: Updates) -> tf.Tensor:
