@@ -205,8 +205,8 @@ def _resolve(loss: Any, argument: str) -> OneLoss:
     return OneLoss(loss, None, argument)
 
 
-def _by_name(name: str, argument: str) -> Callable[..., Any]:
-    found = BY_NAME.get(name) or getattr(keras.metrics, name, None)
+def _by_name(name: str, argument: str) -> Any:
+    found: Any = BY_NAME.get(name) or getattr(keras.metrics, name, None)
     if inspect.isfunction(found):
         return found
     try:
@@ -223,9 +223,9 @@ def _by_name(name: str, argument: str) -> Callable[..., Any]:
 
 def _of_keras_object(loss: keras.losses.Loss, argument: str) -> OneLoss:
     """`call` gives a value for each example; it neither casts nor reduces as the object's `__call__` does."""
-    function = getattr(loss, "fn", None)  # of Keras' own, and of functions that Keras wraps
+    function: Any = getattr(loss, "fn", None)  # of Keras' own, and of functions that Keras wraps
     options = getattr(loss, "_fn_kwargs", {})
-    of_keras = function is not None and _is_of_keras(function)
+    of_keras = _is_of_keras(function)
     return OneLoss(
         loss.call,
         _kind_of_keras(function) if of_keras else None,
@@ -236,7 +236,7 @@ def _of_keras_object(loss: keras.losses.Loss, argument: str) -> OneLoss:
     )
 
 
-def _is_of_keras(function: Callable[..., Any]) -> bool:
+def _is_of_keras(function: Any) -> bool:
     return getattr(function, "__module__", "").startswith(("keras.src.losses", "keras.src.metrics"))
 
 

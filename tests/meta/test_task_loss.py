@@ -160,7 +160,7 @@ def test_a_structure_of_outputs_has_a_structure_of_losses_or_one_for_all():
     np.testing.assert_allclose(pair, SQUARED + (LABELS**2).mean(axis=(1, 2)), rtol=1e-5)
     both = TaskLoss(lambda y, p: own(y["a"], p["a"]) + tf.reduce_mean(p["b"]))
     np.testing.assert_allclose(both(labels, outputs, task_axis=True), SQUARED + OUTPUTS.mean(axis=(1, 2)), rtol=1e-5)
-    with pytest.raises(UsageError, match=r"labels: the structure '\.\.\.' does not fit the model's outputs"):
+    with pytest.raises(UsageError, match=r"labels: the structure \.\.\. does not fit the model's outputs"):
         TaskLoss("mse")(LABELS, outputs)
 
 
