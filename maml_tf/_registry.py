@@ -1,11 +1,12 @@
 """Open lists: things that are looked up by a name, and that a new file can add to."""
 
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from maml_tf.errors import UsageError
 
 Entry = TypeVar("Entry")
+Added = TypeVar("Added")
 
 
 class Registry(Generic[Entry]):
@@ -26,14 +27,14 @@ class Registry(Generic[Entry]):
         self.kind = kind
         self._entries: dict = {}
 
-    def register(self, name) -> Callable[[Entry], Entry]:
+    def register(self, name: Any) -> Callable[[Added], Added]:
         """A decorator that adds an entry under `name`.
 
         Raises:
             ValueError: the name is taken by another entry.
         """
 
-        def add(entry: Entry) -> Entry:
+        def add(entry: Added) -> Added:
             if self._entries.setdefault(name, entry) is not entry:
                 raise ValueError(f"{self.kind} {name!r} is registered already, as {self._entries[name]!r}")
             return entry

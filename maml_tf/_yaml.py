@@ -1,5 +1,6 @@
 """YAML files, read strictly: a key that is given twice is an error, not the last of the two."""
 
+import os
 import pathlib
 from typing import Any
 
@@ -27,15 +28,14 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # pyright: 
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: str | pathlib.Path) -> Any:
+def read_yaml(path: str | os.PathLike) -> Any:
     """The content of a YAML file.
 
     Raises:
         UsageError: the file cannot be read, is not valid YAML or has a key twice; names the file and the line.
     """
-    path = pathlib.Path(path)
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        return yaml.load(pathlib.Path(path).read_text(encoding="utf-8"), Loader=_StrictLoader)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -51,6 +51,7 @@ class Experiment(abc.ABC):
         DataMissingError: the data set is missing in the folder, or damaged.
     """
 
+    spec: Any  # an ExperimentSpec; a subclass says of which class
     model: keras.Model
     learner: Any
     data: Mapping[str, Any] = {}

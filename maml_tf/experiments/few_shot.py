@@ -29,6 +29,8 @@ class FewShotExperiment(CompiledExperiment):
         accuracy: the Evaluation on the test tasks, in 0..1.
     """
 
+    spec: FewShotSpec
+
     def __init__(self, spec: FewShotSpec, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)
         tasks = spec.tasks
@@ -39,7 +41,7 @@ class FewShotExperiment(CompiledExperiment):
         self.tasks = self.episodes("train", tasks.train_queries)
         self.accuracy = self._accuracy_per_step(self.episodes("test", tasks.test_queries), spec.evaluation)
         if spec.validation:
-            self.validate = self._validation(self.episodes("validation", tasks.train_queries))
+            self.validate = self._validation(self.episodes("validation", tasks.train_queries), spec.validation)
 
     @staticmethod
     def build_learner(spec: FewShotSpec) -> MAML:
@@ -95,7 +97,6 @@ class FewShotExperiment(CompiledExperiment):
             last_step_only=last_step_only,
         )
 
-    def _validation(self, episodes: Episodes) -> Callable[[Sequence[tf.Tensor]], float]:
-        validation = self.spec.validation
+    def _validation(self, episodes: Episodes, validation: ValidationSpec) -> Callable[[Sequence[tf.Tensor]], float]:
         accuracies_of = self._accuracy_per_step(episodes, validation, last_step_only=True)
         return lambda p: 100 * accuracies_of(p, seed=random.VALIDATION_TASKS, num_tasks=validation.tasks).mean()

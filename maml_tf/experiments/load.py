@@ -40,13 +40,13 @@ def load(name: str | os.PathLike, spec: str | os.PathLike | None = None) -> MAML
     weights = pathlib.Path(name)
     if weights.suffix != ".npz":
         weights = _shipped(str(name))
-    spec = read_spec(spec or _shipped_spec(weights))
-    if getattr(spec.inner, "step_size", None) == "tuned":
+    described = read_spec(spec or _shipped_spec(weights))
+    if getattr(described.inner, "step_size", None) == "tuned":
         raise UsageError(
-            f"{spec.name}: its inner step size is tuned for each K of the test, so there is no ready learner. Build a "
-            "MAML with a step size of your choice, and read the weights with maml_tf.training.weights.read_weights"
+            f"{described.name}: its inner step size is tuned for each K of the test, so there is no ready learner. "
+            "Build a MAML with a step size of your choice; maml_tf.training.weights.read_weights reads the weights"
         )
-    return _with_weights(spec, weights)
+    return _with_weights(described, weights)
 
 
 def _with_weights(spec: ExperimentSpec, weights: pathlib.Path) -> MAML | MAMLTRPO:

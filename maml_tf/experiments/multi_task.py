@@ -38,6 +38,8 @@ class MultiTaskExperiment(Experiment):
         learner, adapting: the MAML that fine-tunes the average at test. The regressors are trained by `regressors`.
     """
 
+    spec: MultiTaskAveragingSpec
+
     def __init__(self, spec: MultiTaskAveragingSpec, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)
         self.learner = self.adapting = self.build_learner(spec)

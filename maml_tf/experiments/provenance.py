@@ -5,6 +5,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+from typing import Any
 
 from maml_tf.runtime import available_cores
 
@@ -13,7 +14,7 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "mujoco", 
 NOT_CODE = ("reproduce/results", "reproduce/checkpoints", "reproduce/gate.yaml", "README.md", "docs")
 
 
-def provenance() -> dict[str, str | dict[str, str]]:
+def provenance() -> dict[str, Any]:
     """`git_commit`, `packages` and `hardware`, as fields of a Result."""
     return {"git_commit": git_commit(), "packages": package_versions(), "hardware": hardware()}
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ class ResumableTest:
             yield True
 
 
-def params_digest(params: list[tf.Tensor]) -> str:
+def params_digest(params: Sequence[tf.Tensor]) -> str:
     """The SHA-256 of parameters: of their shapes, types and bits."""
     digest = hashlib.sha256()
     for p in params:

@@ -35,6 +35,8 @@ class ReinforcementLearningExperiment(Experiment):
         UsageError: the spec asks for more test goals than there are.
     """
 
+    spec: PolicySections
+
     def __init__(self, spec: PolicySections, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)
         env_class = environment(spec.tasks.environment).vector_class
@@ -52,8 +54,9 @@ class ReinforcementLearningExperiment(Experiment):
     def build_learner(spec: PolicySections) -> MAMLTRPO:
         """See `Experiment.build_learner`."""
         one = environment(spec.tasks.environment).vector_class(1, reveal_task=spec.tasks.reveal_task)
-        sizes = one.single_observation_space.shape[0], one.single_action_space.shape[0]
-        policy = GaussianPolicy(*sizes, spec.model.hidden, spec.model.activation, spec.model.context_size)
+        observation_size, action_size = one.sizes
+        model = spec.model
+        policy = GaussianPolicy(observation_size, action_size, model.hidden, model.activation, model.context_size)
         inner = (spec.inner.train_steps, spec.inner.likelihood_ratio)
         if isinstance(spec, RandomPolicySpec):
             return MAMLTRPO(policy, spec.inner.step_size, None, *inner)

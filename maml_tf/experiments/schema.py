@@ -80,12 +80,12 @@ def given(value: Any) -> Any:
     return {name: given(item) for name, item in values.items() if item != fields_of(type(value))[name].default}
 
 
-def allowed_variants(cls: type[T]) -> dict[str, type[T]]:
+def allowed_variants(cls: Any) -> dict[str, Any]:
     """The registered subclasses of a tagged dataclass, or the dataclass itself, by the value of the tag."""
     return {name: variant for name in cls.variants if issubclass(variant := cls.variants[name], cls)}
 
 
-def _variant(cls: type[T], mapping: Mapping[str, Any], path: str | os.PathLike, where: str) -> type[T]:
+def _variant(cls: Any, mapping: Mapping[str, Any], path: str | os.PathLike, where: str) -> Any:
     allowed = allowed_variants(cls)
     if cls.tag not in mapping:
         at = f"{path}: {where}" if where else f"{path}"
@@ -108,7 +108,7 @@ def _convert(hint: Any, value: Any, path: str | os.PathLike, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         return _convert_union(arguments, value, path, where, wrong)
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return from_mapping(hint, value, path, where)
     if origin is typing.Literal:
         if value not in arguments:
@@ -131,7 +131,7 @@ def _convert(hint: Any, value: Any, path: str | os.PathLike, where: str) -> Any:
 
 def _convert_union(alternatives: tuple, value: Any, path: str | os.PathLike, where: str, wrong: UsageError) -> Any:
     """A union of dataclasses is told apart by the keys, any other union by trying."""
-    candidates = [hint for hint in alternatives if dataclasses.is_dataclass(hint)]
+    candidates = [hint for hint in alternatives if isinstance(hint, type) and dataclasses.is_dataclass(hint)]
     if candidates and isinstance(value, dict):
         best = max(candidates, key=lambda cls: len(set(value) & set(fields_of(cls))))
         return from_mapping(best, value, path, where)
@@ -157,7 +157,7 @@ def _describe(hint: Any) -> str:
         return f"a mapping to {_describe(arguments[1])}"
     if hint is type(None):
         return "null"
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return f"a mapping with the keys {', '.join(fields_of(hint))}"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "a text", typing.Any: "anything"}[
         hint

@@ -34,6 +34,8 @@ class SinusoidExperiment(CompiledExperiment):
         adapting: the MAML learner that adapts the model at test, which all arms have.
     """
 
+    spec: SinusoidSpec
+
     def __init__(self, spec: SinusoidSpec, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)
         self.adapting = self.build_learner(spec)

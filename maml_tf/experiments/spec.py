@@ -12,7 +12,7 @@ import importlib
 import json
 import os
 import pathlib
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.registry import EXPERIMENTS, built_in_experiments
@@ -130,6 +130,11 @@ class ExperimentSpec:
     targets: dict[str, TargetSpec]
     imports: tuple[str, ...] = ()  # modules that register something that the spec names
     iterations_asked: int = 0  # the paper's number of iterations in every profile
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, section: str) -> Any:
+            """A section that a subclass adds."""
 
     def __post_init__(self):
         for target, answer in self.targets.items():
@@ -258,9 +263,10 @@ def _class_of(mapping: dict[str, Any], path: pathlib.Path) -> type[ExperimentSpe
 def _override(mapping: dict[str, Any], dotted: str, value: Any, path: pathlib.Path) -> None:
     *sections, key = dotted.split(".")
     for section in sections:
-        mapping = mapping.get(section)
-        if not isinstance(mapping, dict):
+        inside = mapping.get(section)
+        if not isinstance(inside, dict):
             raise UsageError(f"{path}: profiles: {dotted}: there is no section {section!r} to override")
+        mapping = inside
     if key not in mapping:
         raise UsageError(f"{path}: profiles: {dotted}: the spec has no such key; it has {', '.join(mapping)}")
     mapping[key] = value

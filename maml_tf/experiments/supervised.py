@@ -36,6 +36,8 @@ class SupervisedExperiment(CompiledExperiment):
     The network learns to tell the training classes apart. At test its batch norm has fixed statistics.
     """
 
+    spec: SupervisedBaselineSpec
+
     def __init__(self, spec: SupervisedBaselineSpec, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)
         self.classes = spec.tasks.load(data_folder)
@@ -98,7 +100,8 @@ class SupervisedExperiment(CompiledExperiment):
             return lambda: self._nearest(params, statistics, split, K)
 
         def tuned(split, K, setting):
-            return lambda: self._tuned(params, statistics, *setting, split, K)
+            step_size, decay = setting
+            return lambda: self._tuned(params, statistics, step_size, decay, split, K)
 
         parts = {}
         for K in shots:

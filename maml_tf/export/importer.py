@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
@@ -87,7 +88,7 @@ def _import_seed(
         raise UsageError(
             f"{run_dir.path} holds another training of this spec and seed; remove it, or name another --runs folder"
         )
-    experiment = build_experiment(spec, seed, data_folder)
+    experiment = cast(CompiledExperiment, build_experiment(spec, seed, data_folder))
     last = _training_state(state, experiment.learner, folder, spec.iterations)
     checkpoint = checkpoint or Checkpoint(last, imported_from=origin)
     checkpoint.state, checkpoint.imported_from = last, origin

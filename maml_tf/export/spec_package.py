@@ -1,5 +1,8 @@
 """From a spec to a package that trains it on another machine (see `writer`)."""
 
+import pathlib
+from typing import cast
+
 from maml_tf.errors import UsageError
 from maml_tf.experiments.base import CompiledExperiment
 from maml_tf.experiments.provenance import provenance
@@ -30,7 +33,7 @@ def export_spec(spec: ExperimentSpec, *, folder: Path, data_folder: Path | None)
     check_exportable(spec)
     initial_params = {}
     for seed in spec.seeds:
-        experiment = build_experiment(spec, seed, data_folder)
+        experiment = cast(CompiledExperiment, build_experiment(spec, seed, data_folder))
         initial_params[seed] = experiment.learner.initial_params()
     origin = provenance()
     export_training_loop(
@@ -38,7 +41,7 @@ def export_spec(spec: ExperimentSpec, *, folder: Path, data_folder: Path | None)
         experiment.tasks,
         spec.meta,
         initial_params,
-        folder=folder,
+        folder=pathlib.Path(folder),
         snapshot_every=spec.validation.every if spec.validation else spec.meta.iterations,
         about={
             "spec": spec.name,

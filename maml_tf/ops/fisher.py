@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from maml_tf.rl.policy_gradient import PolicyBatch
 
 
-def has_fast_fisher(policy) -> bool:
+def has_fast_fisher(policy: object) -> bool:
     """Whether `FastFisher` knows the policy's network and distribution."""
     return type(policy) is GaussianPolicy
 

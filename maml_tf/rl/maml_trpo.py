@@ -147,14 +147,16 @@ class MAMLTRPO:
             FloatingPointError: a policy broke down; the message says where.
         """
         sampler.check_policy(self.policy)
-        params = tf.tile(self.objective.flat(params)[tf.newaxis], [sampler.num_tasks, 1])
+        adapted = tf.tile(self.objective.flat(params)[tf.newaxis], [sampler.num_tasks, 1])
         for step_size in (*step_sizes, None):
-            actor = self.policy.actor(self.objective.unflat(params))
+            actor = self.policy.actor(self.objective.unflat(adapted))
             trajectories = sampler.sample(actor, goals, seed=int(rng.integers(2**31)))  # lines 5 and 8
             batch = policy_batch(trajectories, self.policy.dtype)
-            yield AdaptationStep(params, actor, trajectories, batch)
+            yield AdaptationStep(adapted, actor, trajectories, batch)
             if step_size is not None:
-                params = self.objective.adapted(params, batch, tf.constant(step_size, self.policy.dtype))  # lines 6, 7
+                adapted = self.objective.adapted(
+                    adapted, batch, tf.constant(step_size, self.policy.dtype)
+                )  # lines 6, 7
 
     def meta_update(
         self, state: TrainingState, steps: Sequence[AdaptationStep]

@@ -118,7 +118,9 @@ class MetaObjective:
         return _each_task(task, (params, batch), outputs=self.policy.num_distribution_params)
 
     @tf.function(autograph=False)
-    def loss_and_kl(self, theta, earlier, later, old) -> tuple[tf.Tensor, tf.Tensor]:
+    def loss_and_kl(
+        self, theta: tf.Tensor, earlier: list[PolicyBatch], later: PolicyBatch, old: list[tuple]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """(loss [], KL [])."""
 
         def task(*task):
@@ -128,7 +130,9 @@ class MetaObjective:
         return tf.reduce_mean(loss), tf.reduce_sum(kl)
 
     @tf.function(autograph=False)
-    def loss_and_gradient(self, theta, earlier, later, old) -> tuple[tf.Tensor, tf.Tensor]:
+    def loss_and_gradient(
+        self, theta: tf.Tensor, earlier: list[PolicyBatch], later: PolicyBatch, old: list[tuple]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """(loss [], its gradient [P])."""
 
         def task(*task):
@@ -141,7 +145,9 @@ class MetaObjective:
         return tf.reduce_mean(loss), tf.reduce_mean(gradient, axis=0)
 
     @tf.function(autograph=False)
-    def kl_gradient(self, theta, earlier, later, old) -> tf.Tensor:
+    def kl_gradient(
+        self, theta: tf.Tensor, earlier: list[PolicyBatch], later: PolicyBatch, old: list[tuple]
+    ) -> tf.Tensor:
         """The KL divergence's gradient [P]."""
 
         def task(*task):
@@ -150,7 +156,9 @@ class MetaObjective:
         return tf.reduce_sum(_each_task(task, (earlier, later, old)), axis=0)
 
     @tf.function(autograph=False)
-    def fisher_product(self, theta, vector, earlier, later, old) -> tf.Tensor:
+    def fisher_product(
+        self, theta: tf.Tensor, vector: tf.Tensor, earlier: list[PolicyBatch], later: PolicyBatch, old: list[tuple]
+    ) -> tf.Tensor:
         """F `vector` [P] by double backpropagation: the derivative of (the KL divergence's gradient) . `vector`."""
 
         def task(*task):

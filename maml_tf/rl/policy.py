@@ -79,7 +79,7 @@ class Policy(keras.Model, abc.ABC):
 
     @staticmethod
     @abc.abstractmethod
-    def distribution(distribution_params: tuple[tf.Tensor, ...]) -> tfp.distributions.Distribution:
+    def distribution(distribution_params: tuple[tf.Tensor, ...]) -> "tfp.distributions.Distribution":  # pyright: ignore
         """The distribution over actions [..., n, A] that `distribution_params` describe."""
 
     @abc.abstractmethod

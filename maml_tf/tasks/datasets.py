@@ -46,15 +46,23 @@ class ImageTaskSpec(abc.ABC):
                 raise UsageError(f"{name}: {getattr(self, name)} is not allowed; expected a whole number from 1")
 
     @abc.abstractmethod
-    def load(self, data_folder: str | os.PathLike) -> dict[str, ImageSet]:
+    def load(self, data_folder: str | os.PathLike | None) -> dict[str, ImageSet]:
         """The splits {"train", "validation", "test": ImageSet}, no class in two of them.
 
         Raises:
+            UsageError: the data set is read from the folder, and none was given.
             DataMissingError: the data set is missing in the folder, or damaged.
         """
 
 
 DATASETS = ImageTaskSpec.variants
+
+
+def prepared(data_folder: str | os.PathLike | None) -> str | os.PathLike:
+    """The folder of prepared data sets; a UsageError where none was given."""
+    if data_folder is None:
+        raise UsageError("data_folder: None is not allowed; expected the folder that `make data` wrote")
+    return data_folder
 
 
 @DATASETS.register("omniglot")
@@ -66,8 +74,8 @@ class OmniglotTasks(ImageTaskSpec):
 
     split_seed: int  # of the split of the characters
 
-    def load(self, data_folder):
-        return omniglot.split_omniglot(omniglot.load_omniglot(data_folder), self.split_seed)
+    def load(self, data_folder: str | os.PathLike | None) -> dict[str, ImageSet]:
+        return omniglot.split_omniglot(omniglot.load_omniglot(prepared(data_folder)), self.split_seed)
 
 
 @DATASETS.register("mini_imagenet")
@@ -77,5 +85,5 @@ class MiniImagenetTasks(ImageTaskSpec):
 
     image_shape = (mini_imagenet.SIDE, mini_imagenet.SIDE, 3)
 
-    def load(self, data_folder):
-        return mini_imagenet.load_mini_imagenet(data_folder)
+    def load(self, data_folder: str | os.PathLike | None) -> dict[str, ImageSet]:
+        return mini_imagenet.load_mini_imagenet(prepared(data_folder))

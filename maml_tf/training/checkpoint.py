@@ -110,7 +110,7 @@ class RunDirectory:
         if self.commit and self.commit not in checkpoint.trained_at[-1:]:
             checkpoint.trained_at.append(self.commit)
         with atomic_write(path, "wb") as file:
-            np.savez(file, **_arrays_of(checkpoint))
+            np.savez(file, **_arrays_of(checkpoint))  # pyright: ignore[reportArgumentType] (as in weights.py)
 
 
 def load_or_init(

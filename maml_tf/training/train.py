@@ -116,7 +116,7 @@ def train(
             shown = {"loss": loss}
 
             validated = validate is not None and (stop % validate_every == 0 or stop == iterations)
-            if validated:
+            if validate is not None and validated:  # the first is for the type checker
                 started = time.monotonic()
                 score = float(validate(state.params))
                 checkpoint.add_validation(stop, state.params, score)

@@ -23,7 +23,7 @@ def write_weights(path: str | os.PathLike, owner: Learner | keras.Model, params:
     """
     arrays = {name: np.asarray(p) for name, p in zip(_shapes(owner), params, strict=True)}
     with atomic_write(path, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType] (its stub mixes them with allow_pickle)
 
 
 def read_weights(path: str | os.PathLike, owner: Learner | keras.Model) -> list[tf.Tensor]:

@@ -86,13 +86,18 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv, abc.ABC):
         self.active = np.zeros(num_envs, bool)
         self.physics_failures = 0
         self._elapsed = np.zeros(num_envs, int)
-        self._observation_size = observation_size
+        self._observation_size, self._action_size = observation_size, action_size
         size = observation_size + (self._flat_goals([0]).shape[1] if reveal_task else 0)
         self._observations = np.zeros((num_envs, size))
         self.single_observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
         self.single_action_space = gymnasium.spaces.Box(-1.0, 1.0, (action_size,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """(numbers of one observation, with the goal where it is revealed; numbers of one action)."""
+        return self._observations.shape[1], self._action_size
 
     @abc.abstractmethod
     def _start(self, ids: np.ndarray) -> np.ndarray:

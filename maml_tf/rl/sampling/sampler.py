@@ -57,10 +57,11 @@ class Sampler:
         self.tasks_per_thread = num_tasks if num_tasks % 2 else num_tasks // 2
         num_threads = num_tasks // self.tasks_per_thread
         self.envs = [make_envs(self.tasks_per_thread * self.envs_per_task) for _ in range(num_threads)]
-        if self.envs[0].max_episode_steps is None:
-            raise UsageError("the environments need a horizon: max_episode_steps is None")
-        self.goal_distribution = self.envs[0].goal_distribution
         horizon = self.envs[0].max_episode_steps
+        if horizon is None:
+            raise UsageError("the environments need a horizon: max_episode_steps is None")
+        self.horizon = horizon
+        self.goal_distribution = self.envs[0].goal_distribution
         self.budget = trajectories * horizon
         # Upper bound on locksteps: the budget divided over the environments, plus one horizon for trajectories still
         # running. The buffers are reused, since writing to memory that is new to the process takes longer.
@@ -74,14 +75,9 @@ class Sampler:
             UsageError: it takes observations of another size, or gives actions of another kind or size.
         """
         envs = self.envs[0]
-        for name, space in (
-            ("observation_size", envs.single_observation_space),
-            ("action_size", envs.single_action_space),
-        ):
-            if getattr(policy, name) != space.shape[0]:
-                raise UsageError(
-                    f"{name} of the policy is {getattr(policy, name)}; that of the environments is {space.shape[0]}"
-                )
+        for name, size in zip(("observation_size", "action_size"), envs.sizes, strict=True):
+            if getattr(policy, name) != size:
+                raise UsageError(f"{name} of the policy is {getattr(policy, name)}; that of the environments is {size}")
         if policy.discrete_actions != envs.discrete_actions:
             kind, needed = "continuous", "GaussianPolicy"
             if envs.discrete_actions:
@@ -105,11 +101,10 @@ class Sampler:
             FloatingPointError: a policy gives no finite actions; the message names its task.
         """
         goals = self._goal_of_each_environment(goals)
-        sizes = [self.envs[0].single_observation_space.shape[0], self.envs[0].single_action_space.shape[0]]
         max_steps = self.budget
         if self.keep_first_finished:
-            max_steps += self.envs_per_task * self.envs[0].max_episode_steps
-        trajectories = Trajectories.empty(self.num_tasks, max_steps, *sizes)
+            max_steps += self.envs_per_task * self.horizon
+        trajectories = Trajectories.empty(self.num_tasks, max_steps, *self.envs[0].sizes)
         generators = np.random.default_rng(seed).spawn(len(self.envs))
         rule = _keep_first_finished if self.keep_first_finished else _keep_in_order_of_start
 
@@ -129,9 +124,8 @@ class Sampler:
         with ThreadPoolExecutor(len(self.envs)) as threads:
             list(threads.map(sample_part, range(len(self.envs))))
         if not trajectories.mask[:, self.budget :].any():
-            return Trajectories(
-                *(array[:, : self.budget] for array in trajectories[:-1]), trajectories.physics_failures
-            )
+            failures = trajectories.physics_failures
+            return Trajectories(*(array[:, : self.budget] for array in trajectories[:-1]), physics_failures=failures)
         return trajectories
 
     def _goal_of_each_environment(self, goals):

@@ -24,8 +24,7 @@ class StepBuffer(NamedTuple):
     @classmethod
     def empty(cls, locksteps: int, envs: TaskVectorEnv) -> "StepBuffer":
         """Memory for `locksteps` of `envs`."""
-        sizes = envs.single_observation_space.shape[0], envs.single_action_space.shape[0]
-        observations, actions = (np.empty((locksteps, envs.num_envs, size), np.float32) for size in sizes)
+        observations, actions = (np.empty((locksteps, envs.num_envs, size), np.float32) for size in envs.sizes)
         return cls(observations, actions, np.empty((locksteps, envs.num_envs)))
 
 
