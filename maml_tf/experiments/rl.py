@@ -76,6 +76,7 @@ class ReinforcementLearningExperiment(Experiment):
             Sampler(self.make_envs, meta.batch_size, tasks.trajectories, keep_first_finished=side_by_side),
             iterations=meta.iterations,
             goal_every=tasks.goal_every,
+            chosen_model=meta.chosen_model,
             seed=self.seed,
             run_dir=run_dir,
             resume=options.resume,
@@ -84,7 +85,7 @@ class ReinforcementLearningExperiment(Experiment):
         )
 
     def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
-        """Adapts the model with the best training return to the test goals, and the last one.
+        """Adapts the chosen model to the test goals; if that is the best one in training, the last one too.
 
         Returns:
             (scores, settings): mean undiscounted returns [tasks, steps + 1] by curve name, and for the chosen model the

@@ -61,12 +61,20 @@ class PolicyGradientSpec(InnerSpec):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PolicyAdamSpec(AdamSpec):
+    """An outer loop that Adam drives along the plain policy gradient (PROTOCOL 3.7)."""
+
+    chosen_model: Literal["best_return", "last"] = "best_return"  # the model that is tested (PROTOCOL 3.6)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TrustRegionSpec:
     """The outer loop (algorithm 3): TRPO (PROTOCOL 3.4)."""
 
     iterations: int
     batch_size: int  # tasks per iteration
     max_kl: float  # limit of the mean KL divergence
+    chosen_model: Literal["best_return", "last"] = "best_return"  # the model that is tested (PROTOCOL 3.6)
 
     def __post_init__(self):
         at_least_one(self, "iterations", "batch_size")
@@ -104,7 +112,7 @@ class PolicyTrainingSpec(PolicySections):
     """An arm of Figures 4 and 5 or of Tables 4 and 5."""
 
     tasks: TrainingTaskSpec
-    meta: TrustRegionSpec | AdamSpec
+    meta: TrustRegionSpec | PolicyAdamSpec
 
     def __post_init__(self):
         super().__post_init__()

@@ -13,6 +13,7 @@ from maml_tf.training.progress import Progress
 from maml_tf.training.scalars import scalar_writer
 
 GOAL_EVERY = ("task", "trajectory")
+CHOSEN_MODELS = ("best_return", "last")
 
 
 def train(
@@ -22,6 +23,7 @@ def train(
     iterations: int,
     seed: int = 0,
     goal_every: str = "task",
+    chosen_model: str = "best_return",
     run_dir: RunDirectory | str | os.PathLike | None = None,
     resume: bool = False,
     tensorboard: bool = False,
@@ -32,9 +34,9 @@ def train(
     The goals and samples of iteration i are drawn from (seed, i) alone, and the state is saved after every iteration.
     So a training that was interrupted ends with the same numbers.
 
-    The best model is the one whose samples had the highest mean return after adaptation (paper, appendix A.2; PROTOCOL
-    3.6). An iteration samples with the parameters that it starts from, so the model after the last iteration is never
-    the best.
+    By default the chosen model is the best one: its samples had the highest mean return after adaptation (paper,
+    appendix A.2; PROTOCOL 3.6). An iteration samples with the parameters that it starts from, so the model after the
+    last iteration is never the best.
 
     Args:
         learner: theta starts as its `initial_params()`.
@@ -42,6 +44,7 @@ def train(
         iterations: meta-iterations in all.
         seed: of goals and samples.
         goal_every: "task": new goals for the tasks of every iteration; "trajectory": a new goal for every trajectory.
+        chosen_model: "best_return", or "last": the model after the last iteration.
         run_dir: where the checkpoint is saved. None: nothing is written.
         resume: continue the training in `run_dir`. Otherwise an unfinished training there is an error.
         tensorboard: write TensorBoard scalars into `run_dir`.
@@ -59,6 +62,8 @@ def train(
         raise UsageError(f"iterations: {iterations} is not allowed; expected a whole number from 0")
     if goal_every not in GOAL_EVERY:
         raise UsageError(f"goal_every: {goal_every!r} is not allowed; expected one of {', '.join(GOAL_EVERY)}")
+    if chosen_model not in CHOSEN_MODELS:
+        raise UsageError(f"chosen_model: {chosen_model!r} is not allowed; expected one of {', '.join(CHOSEN_MODELS)}")
     if run_dir is None and (resume or tensorboard):
         raise UsageError("run_dir: resume and tensorboard need a folder")
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
@@ -79,7 +84,10 @@ def train(
             except FloatingPointError as error:
                 raise FloatingPointError(f"{label}: iteration {iteration}: {error}") from error
             before, after = done.returns[0], done.returns[-1]
-            checkpoint.add_validation(iteration, checkpoint.state.params, after)
+            if chosen_model == "best_return":
+                checkpoint.add_validation(iteration, checkpoint.state.params, after)
+            else:
+                checkpoint.validations.append([iteration, after])
             checkpoint.state = done.state
             checkpoint.losses.append([iteration + 1, done.metrics["loss"]])
             checkpoint.physics_failures += done.physics_failures
@@ -88,5 +96,6 @@ def train(
                 run_dir.write(checkpoint)
             values = {"return_before": before, "return_after": after, **done.metrics}
             write_scalars(values | {"physics_failures": done.physics_failures}, iteration)
-            progress.update(iteration + 1, before=before, after=after, best=checkpoint.best_score)
+            best = {} if checkpoint.best_params is None else {"best": checkpoint.best_score}
+            progress.update(iteration + 1, before=before, after=after, **best)
     return checkpoint

@@ -96,6 +96,16 @@ def test_the_best_model_is_the_one_that_sampled_the_highest_return_after_adaptat
         np.testing.assert_array_equal(one, two)
 
 
+def test_the_chosen_model_may_be_the_last_one(tmp_path):
+    saved, _ = trained(tmp_path, trpo_learner(), chosen_model="last")
+    best, _ = trained(None, trpo_learner())
+    assert saved.best_params is None
+    assert saved.validations == best.validations
+    for chosen, last, of_best in zip(saved.params, saved.state.params, best.state.params, strict=True):
+        np.testing.assert_array_equal(chosen, last)
+        np.testing.assert_array_equal(last, of_best)  # the choice changes no training
+
+
 def test_goals_are_drawn_for_the_tasks_of_every_iteration_or_for_every_trajectory():
     _, goals = trained(None, trpo_learner(), iterations=2)
     np.testing.assert_array_equal(goals[0], goals[1])  # the same tasks before and after adaptation
@@ -140,6 +150,7 @@ def test_a_breakdown_names_the_training_and_the_iteration():
     [
         ({"iterations": -1}, "iterations: -1 is not allowed"),
         ({"goal_every": "episode"}, "goal_every: 'episode' is not allowed; expected one of task, trajectory"),
+        ({"chosen_model": "first"}, "chosen_model: 'first' is not allowed; expected one of best_return, last"),
         ({"resume": True}, "run_dir: resume and tensorboard need a folder"),
         ({"tensorboard": True}, "run_dir: resume and tensorboard need a folder"),
     ],

@@ -37,8 +37,8 @@ VARIANTS = {
     ],
     "reinforcement-learning": [
         Variant(
-            "point_navigation_random_tanh",
-            "2D navigation, random policy with tanh units, as the published one has them",
+            "point_navigation_random_relu",
+            "2D navigation, random policy with ReLU units, as the other policies have them",
             "return",
             (0, 1, 2, 3, 4),
         ),
