@@ -30,8 +30,8 @@ def learning_curves(record: Record, page: pathlib.Path) -> str:
         if result.history:
             picture = link_between(page, record.root / FOLDER / f"{result.spec}.svg")
             parts += [f"## {result.spec}", f"![Learning curves of {result.spec}]({picture})"]
-            seeds = ", ".join(map(str, result.seeds))
-            parts.append(f"*{result.iterations_done} iterations; seeds {seeds}; {result.hardware}.*")
+            seeds, machine = ", ".join(map(str, result.seeds)), result.hardware.replace(", 1 cores", ", 1 core")
+            parts.append(f"*{result.iterations_done} iterations; seeds {seeds}; {machine}.*")
     return "\n\n".join(parts)
 
 
@@ -56,13 +56,18 @@ def draw(path: pathlib.Path, result: Result) -> None:
 
 
 def learning_curve_figure(result: Result) -> "matplotlib.figure.Figure":
-    """A panel with the losses of every seed and, where there are some, one with the validation scores."""
+    """A panel with the losses of every seed and one with the validation scores, where there are some.
+
+    A policy's loss is a surrogate around its own samples, which says nothing of its returns; it gets no panel.
+    """
     from matplotlib.figure import Figure
 
-    validated = any(curves["validations"] for curves in result.history.values())
-    figure = Figure(figsize=(9 if validated else 4.5, 3))
-    axes = figure.subplots(1, 2 if validated else 1, squeeze=False)
-    for axis, kind in zip(axes[0], ("losses", "validations"), strict=False):
+    shown = [] if "return" in result.curves else ["losses"]
+    if any(curves["validations"] for curves in result.history.values()):
+        shown.append("validations")
+    figure = Figure(figsize=(4.5 * len(shown), 3))
+    axes = figure.subplots(1, len(shown), squeeze=False)
+    for axis, kind in zip(axes[0], shown, strict=True):
         for seed, curves in result.history.items():
             if curves[kind]:
                 axis.plot(*zip(*curves[kind], strict=True), linewidth=1.2, label=seed.replace("_", " "))

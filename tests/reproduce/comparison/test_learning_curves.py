@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from made_results import result
+from made_results import curve, result
 
 from reproduce.comparison.pages.learning_curves import draw, is_newest, learning_curve_figure
 
@@ -42,6 +42,12 @@ def test_the_score_is_named_after_the_experiment(spec, score):
 def test_without_validations_there_is_one_panel():
     (losses,) = learning_curve_figure(with_history("sinusoid_maml", seed_1=NOT_VALIDATED)).axes
     assert losses.get_ylabel() == "meta-loss"
+
+
+def test_a_policy_has_the_panel_of_its_returns_only():
+    of_policy = result({}, "point_navigation_maml", curves={"return": curve(1.0, 2.0)})
+    (returns,) = learning_curve_figure(dataclasses.replace(of_policy, history={"seed_1": VALIDATED})).axes
+    assert returns.get_ylabel() == "return after adapting, in training"
 
 
 def test_a_seed_without_validations_has_no_line_there():
