@@ -61,7 +61,8 @@ class ReinforcementLearningExperiment(Experiment):
         if isinstance(spec, RandomPolicySpec):
             return MAMLTRPO(policy, spec.inner.step_size, None, *inner)
         if isinstance(spec.meta, TrustRegionSpec):
-            return MAMLTRPO(policy, spec.inner.step_size, TrustRegion(spec.meta.max_kl), *inner)
+            region, trained = TrustRegion(spec.meta.max_kl), spec.meta.meta_trained
+            return MAMLTRPO(policy, spec.inner.step_size, region, *inner, meta_trained=trained)
         return MAMLAdam(policy, spec.inner.step_size, Adam(spec.meta.learning_rate), *inner)
 
     def train(self, run_dir: RunDirectory, options: TrainingOptions) -> Checkpoint:

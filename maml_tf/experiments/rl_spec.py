@@ -75,6 +75,7 @@ class TrustRegionSpec:
     batch_size: int  # tasks per iteration
     max_kl: float  # limit of the mean KL divergence
     chosen_model: Literal["best_return", "last"] = "best_return"  # the model that is tested (PROTOCOL 3.6)
+    meta_trained: Literal["all", "adaptable"] = "all"  # "adaptable": only what the inner step adapts (PROTOCOL 2.7)
 
     def __post_init__(self):
         at_least_one(self, "iterations", "batch_size")

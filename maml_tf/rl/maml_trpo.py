@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.meta.functional import weight_names
 from maml_tf.rl import trpo
 from maml_tf.rl.meta_objective import MetaObjective
@@ -15,6 +16,8 @@ from maml_tf.rl.sampling.numpy_policy import Actor
 from maml_tf.rl.sampling.sampler import Sampler
 from maml_tf.rl.sampling.trajectories import Trajectories
 from maml_tf.training.adam import TrainingState
+
+META_TRAINED = ("all", "adaptable")
 
 
 class AdaptationStep(NamedTuple):
@@ -67,6 +70,11 @@ class MAMLTRPO:
         num_steps: inner steps in training; 1 in the paper.
         likelihood_ratio: which inner loss the meta-gradient differentiates (see `policy_gradient_loss`). Both make the
             same inner step.
+        meta_trained: "all", or "adaptable": only the parameters that the inner step adapts, as in the authors' code of
+            the context vector (PROTOCOL 2.7). The others then keep their initial values.
+
+    Raises:
+        UsageError: `meta_trained` is neither of these.
     """
 
     def __init__(
@@ -76,9 +84,15 @@ class MAMLTRPO:
         trust_region: trpo.TrustRegion | None = None,
         num_steps: int = 1,
         likelihood_ratio: bool = False,
+        meta_trained: str = "all",
     ):
+        if meta_trained not in META_TRAINED:
+            raise UsageError(
+                f"meta_trained: {meta_trained!r} is not allowed; expected one of {', '.join(META_TRAINED)}"
+            )
         self.policy = policy
         self.objective = MetaObjective(policy, step_size, likelihood_ratio)
+        self.meta_trained = meta_trained
         self.step_size = step_size
         self.trust_region = trust_region or trpo.TrustRegion()
         self.num_steps = num_steps
@@ -168,7 +182,14 @@ class MAMLTRPO:
             leaves theta as it is.
         """
         theta = self.objective.flat(state.params).numpy().astype(np.float64)
-        step = trpo.update(self.objective.at(steps), theta, self.trust_region)
-        params = self.objective.unflat(tf.constant(step.theta, self.policy.dtype))
+        objective = self.objective.at(steps)
+        if self.meta_trained == "all":
+            step = trpo.update(objective, theta, self.trust_region)
+            theta = step.theta
+        else:
+            entries = np.flatnonzero(self.objective.adaptable)
+            step = trpo.update(objective.restricted(theta, entries), theta[entries], self.trust_region)
+            theta[entries] = step.theta
+        params = self.objective.unflat(tf.constant(theta, self.policy.dtype))
         metrics = {"loss": step.loss_after, "kl": step.kl, "backtracks": step.backtracks}
         return state._replace(iteration=state.iteration + 1, params=params), metrics

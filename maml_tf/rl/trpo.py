@@ -53,6 +53,33 @@ class Objective:
     fisher_product: Product
     kl_gradient: Callable[[Vector], Vector] | None = None
 
+    def restricted(self, theta: Vector, entries: np.ndarray) -> "Objective":
+        """The same as a function of some entries of theta; the others keep their values.
+
+        Args:
+            theta: float64 [P], the sampling parameters.
+            entries: int [p], the positions of the free entries.
+        """
+
+        def whole(part, rest):
+            vector = rest.copy()
+            vector[entries] = part
+            return vector
+
+        def loss_and_gradient(part):
+            loss, gradient = self.loss_and_gradient(whole(part, theta))
+            return loss, gradient[entries]
+
+        def kl_gradient(part):
+            return self.kl_gradient(whole(part, theta))[entries]
+
+        return Objective(
+            loss_and_gradient,
+            lambda part: self.loss_and_kl(whole(part, theta)),
+            lambda v: self.fisher_product(whole(v, np.zeros_like(theta)))[entries],
+            kl_gradient if self.kl_gradient is not None else None,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Step:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.rl import maml_trpo
 from maml_tf.rl.envs.point import PointNavigation
 from maml_tf.rl.maml_trpo import MAMLTRPO
@@ -114,3 +115,23 @@ def test_plain_trpo_learns_a_fixed_goal():
         state = iteration.state
         returns += iteration.returns
     assert np.mean(returns[-5:]) > np.mean(returns[:5]) + 2
+
+
+def test_the_context_vector_alone_can_be_meta_trained(sampler, goals):
+    keras.utils.set_random_seed(0)
+    policy = GaussianPolicy(2, 2, (8, 8), context_size=2)
+    maml = MAMLTRPO(policy, 0.5, TrustRegion(), meta_trained="adaptable")
+    start = maml.initial_state()
+    iteration = maml.iteration(start, sampler, goals, np.random.default_rng(1))
+    assert iteration.metrics["loss"] < -1e-6
+    assert 0 < iteration.metrics["kl"] <= 0.01
+    changed = {
+        name: bool((new.numpy() != old.numpy()).any())
+        for name, new, old in zip(maml.param_names, iteration.state.params, start.params, strict=True)
+    }
+    assert {name for name, moved in changed.items() if moved} == {"policy/context"}
+
+
+def test_what_is_meta_trained_is_checked():
+    with pytest.raises(UsageError, match="meta_trained: 'z' is not allowed; expected one of all, adaptable"):
+        MAMLTRPO(GaussianPolicy(2, 2, (8, 8)), 0.5, meta_trained="z")

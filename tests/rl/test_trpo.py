@@ -81,6 +81,17 @@ def test_the_full_step_is_the_best_within_the_limit(matrix, finite_differences):
     assert step.loss_after < step.loss_before == 0
 
 
+@pytest.mark.parametrize("finite_differences", [False, True])
+def test_a_restricted_objective_leaves_the_other_entries(matrix, finite_differences):
+    slope, entries = np.random.default_rng(1).normal(size=12), np.array([1, 4, 10])
+    region = trpo.TrustRegion(max_kl=0.02, iterations=12, finite_differences=finite_differences)
+    step = trpo.update(quadratic(matrix, slope).restricted(np.zeros(12), entries), np.zeros(3), region)
+    direction = np.linalg.solve(matrix[np.ix_(entries, entries)], slope[entries])
+    expected = -np.sqrt(2 * 0.02 / (slope[entries] @ direction)) * direction
+    np.testing.assert_allclose(step.theta, expected, rtol=1e-4)
+    assert step.loss_after == pytest.approx(slope[entries] @ expected, rel=1e-4)
+
+
 def test_a_step_too_far_is_shortened_until_the_divergence_fits(matrix):
     slope = np.random.default_rng(1).normal(size=12)
     steep = quadratic(matrix, slope)
