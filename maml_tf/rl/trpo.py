@@ -70,14 +70,12 @@ class Objective:
             loss, gradient = self.loss_and_gradient(whole(part, theta))
             return loss, gradient[entries]
 
-        def kl_gradient(part):
-            return self.kl_gradient(whole(part, theta))[entries]
-
+        kl_gradient = self.kl_gradient
         return Objective(
             loss_and_gradient,
             lambda part: self.loss_and_kl(whole(part, theta)),
             lambda v: self.fisher_product(whole(v, np.zeros_like(theta)))[entries],
-            kl_gradient if self.kl_gradient is not None else None,
+            None if kl_gradient is None else lambda part: kl_gradient(whole(part, theta))[entries],
         )
 
 
