@@ -228,8 +228,8 @@ bench-peers: setup  ## speed compared with JAX, PyTorch, torchopt and envpool, e
 
 ##@ Development
 .PHONY: test lint lock wheel-check clean clean-runs
-test: setup  ## the tests (8 minutes)
-	$(RUN) -m pytest -n auto
+test: setup  ## the tests, in processes of at most 2.5 GB, one on each core (8 minutes)
+	$(RUN) tests/tools/run_tests.py
 
 lint: setup  ## style, formatting and types (15 seconds)
 	$(VENV)/bin/ruff check .

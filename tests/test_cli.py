@@ -5,7 +5,9 @@ import pathlib
 import subprocess
 import sys
 
-from maml_tf.cli import command_line, spec_from
+import pytest
+
+from maml_tf.cli import command_line, main, spec_from
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPECS = ROOT / "reproduce" / "specs"
@@ -17,10 +19,11 @@ def run(*arguments):
     )
 
 
-def test_exit_codes_and_messages(tmp_path):
+def test_exit_codes_and_messages(tmp_path, monkeypatch, capsys):
     (tmp_path / "wrong.yaml").write_text((SPECS / "sinusoid_maml.yaml").read_text().replace("inner:", "iner:"))
     folders = ["--runs", tmp_path / "runs", "--results", tmp_path, "--data", tmp_path]
     nonconv, maml = SPECS / "omniglot_5way_1shot_nonconv.yaml", SPECS / "sinusoid_maml.yaml"
+    monkeypatch.setattr("maml_tf.runtime.configure_runtime", lambda: None)  # threads are set once per process
     for arguments, code, message in (
         (["train", tmp_path / "wrong.yaml", *folders], 2, "wrong.yaml: unknown key 'iner'; allowed are"),
         (["train", nonconv, *folders, "--profile", "smoke"], 3, "omniglot.json is missing: `make data` prepares it"),
@@ -34,12 +37,22 @@ def test_exit_codes_and_messages(tmp_path):
         ),
         (["train"], 2, "the following arguments are required: SPEC.yaml"),
     ):
-        done = run(*arguments)
-        assert (done.returncode, message in done.stderr) == (code, True), done.stderr
-        assert "Traceback" not in done.stderr
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        printed = capsys.readouterr().err
+        assert (ended.value.code, message in printed) == (code, True), printed
+        assert "Traceback" not in printed
 
 
-def test_committed_weights_give_the_committed_numbers():
+def test_an_error_ends_the_process_with_its_exit_code_and_message(tmp_path):
+    arguments = ["--runs", tmp_path, "--results", tmp_path, "--data", tmp_path]
+    done = run("train", SPECS / "omniglot_5way_1shot_nonconv.yaml", *arguments)
+    assert done.returncode == 3
+    assert "omniglot.json is missing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_committed_weights_give_the_committed_numbers(without_xla):
     import numpy as np
 
     from maml_tf.experiments.results import read_result

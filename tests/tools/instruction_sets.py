@@ -1,8 +1,9 @@
-"""Runs the tests that compare numbers as other processors would: with the instruction sets of one after the other.
+"""Runs the tests as other processors would: with the instruction sets of one after the other.
 
     python tests/tools/instruction_sets.py --list
     python tests/tools/instruction_sets.py --check                 # what each setting changes on this processor
-    python tests/tools/instruction_sets.py                         # every setting, all files that compare numbers
+    python tests/tools/instruction_sets.py                         # all tests under every setting
+    python tests/tools/instruction_sets.py avx2 --processes 1      # all tests under one setting, on one core
     python tests/tools/instruction_sets.py avx2 sse --quick        # as .ci/run does
     python tests/tools/instruction_sets.py sse tests/meta tests/ops/test_max_pool.py
 
@@ -19,10 +20,12 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from tools.run_tests import PARTS, Part, add_processes_option, run_and_print  # noqa: E402
 
 
 class Setting(NamedTuple):
@@ -77,28 +80,6 @@ SETTINGS = {
     ),
 }
 
-# The tests that compare floating-point numbers. Each path has a pytest run of its own, so that memory is freed.
-SENSITIVE = [
-    "tests/meta",
-    "tests/ops",
-    "tests/models",
-    "tests/tasks",
-    "tests/baselines",
-    "tests/evaluation",
-    "tests/training",
-    "tests/pins",
-    "tests/rl",
-    "tests/experiments/test_partial.py",
-    "tests/experiments/test_protocol_of_the_classifiers.py",
-    "tests/experiments/test_resumable_test.py",
-    "tests/experiments/test_rl.py",
-    "tests/experiments/test_supervised.py",
-    "tests/export",
-    "tests/reproduce/test_ablations.py",
-    "tests/reproduce/test_tf32_emulation.py",
-    "tests/benchmarks/test_agreement.py",
-    "tests/benchmarks/test_implementations.py",
-]
 # One short file of each kind of computation: products of NumPy and TensorFlow, convolutions in float32 and bfloat16,
 # batch norm, meta-gradients, Adam, the sampler, TRPO, and what the committed weights give.
 QUICK = [
@@ -151,27 +132,25 @@ def probe(name: str) -> dict[str, str]:
     return json.loads(ran.stdout)
 
 
-def run_tests(name: str, runs: list[list[str]]) -> bool:
-    """Runs pytest once for each list of paths under a setting. Returns whether all tests pass."""
-    started, passed = time.monotonic(), True
-    for paths in runs:
-        print(f"== {name}: {' '.join(paths)}", flush=True)
-        command = [sys.executable, "-m", "pytest", "-n", "auto", "--tb=short", "-p", "no:cacheprovider", *paths]
-        command += ["-k", SETTINGS[name].select] if SETTINGS[name].select else []
-        passed &= subprocess.run(command, cwd=ROOT, env=environment(name)).returncode == 0
-    print(f"== {name}: {'passed' if passed else 'FAILED'} in {time.monotonic() - started:.0f} s", flush=True)
+def run_tests(name: str, parts: list[Part], processes: int) -> bool:
+    """Runs the parts of the tests under a setting. Returns whether all tests pass."""
+    print(f"== {name}: {SETTINGS[name].description}", flush=True)
+    chosen = SETTINGS[name].select
+    selections = [" and ".join(f"({select})" for select in (part.select, chosen) if select) for part in parts]
+    parts = [part._replace(select=select) for part, select in zip(parts, selections, strict=True)]
+    passed = run_and_print(parts, processes, environment(name))
+    print(f"== {name}: {'passed' if passed else 'FAILED'}", flush=True)
     return passed
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the tests under the settings asked for; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "what", nargs="*", metavar="SETTING or PATH", help="default: every setting, all sensitive paths"
-    )
+    parser.add_argument("what", nargs="*", metavar="SETTING or PATH", help="default: every setting, all tests")
     parser.add_argument("--quick", action="store_true", help="one short file of each kind of computation")
     parser.add_argument("--list", action="store_true", help="print the settings and the paths")
     parser.add_argument("--check", action="store_true", help="print which computations each setting changes")
+    add_processes_option(parser)
     options = parser.parse_args(arguments)
     paths = [word for word in options.what if "/" in word]
     names = [word for word in options.what if "/" not in word] or list(SETTINGS)
@@ -187,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(
                 "".join(f"    {variable}={value}\n" for variable, value in SETTINGS[name].environment.items()), end=""
             )
-        print("paths:", *SENSITIVE, "paths of --quick:", *QUICK, sep="\n    ")
+        print("paths of --quick:", *QUICK, sep="\n    ")
         return 0
     if options.check:
         usual = probe("default")
@@ -195,8 +174,10 @@ def main(arguments: list[str] | None = None) -> int:
             changed = [computation for computation, bits in probe(name).items() if bits != usual[computation]]
             print(f"{name}: other bits in {', '.join(changed) or 'nothing'}", flush=True)
         return 0
-    runs = [QUICK] if options.quick else [[path] for path in paths or SENSITIVE]
-    passed = [run_tests(name, runs) for name in names]
+    parts = [Part([path]) for path in paths] or PARTS
+    if options.quick:
+        parts = [Part(QUICK[start :: options.processes]) for start in range(min(options.processes, len(QUICK)))]
+    passed = [run_tests(name, parts, options.processes) for name in names]
     return 0 if all(passed) else 1
 
 

@@ -15,6 +15,8 @@ from maml_tf.training.checkpoint import RunDirectory
 from maml_tf.training.scalars import scalar_writer
 from maml_tf.training.train import train
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 
 def trained(run_dir=None, **options):
     keras.utils.set_random_seed(1)

@@ -18,6 +18,7 @@ from maml_tf.training.checkpoint import RunDirectory
 from maml_tf.training.train import half_way, negative_meta_loss, train
 
 TASKS = SinusoidTasks(5, 5)
+pytestmark = pytest.mark.usefixtures("without_xla")  # tests/training/test_loop.py compares with XLA and without
 
 
 def learner():
