@@ -6,7 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.meta.learner import Learner
+from maml_tf.meta.learner import Learner, MetaStep
+from maml_tf.meta.model_function import BatchNormStatistics
+from maml_tf.meta.structures import as_tensors, dense
 from maml_tf.meta.task_execution import TaskExecution
 from maml_tf.tasks.base import TaskBatch
 
@@ -20,17 +22,38 @@ class JointTraining(Learner):
     Args:
         model: a built Keras model.
         loss: (labels, predictions) -> one value for each task.
+        training, batch_norm: how Keras' layers behave in training (see `ModelFunction`).
     """
 
     task_axis = True  # of the batches' tensors
 
-    def __init__(self, model: keras.Model, loss: Any):
-        super().__init__(model, loss, TaskExecution.choose(model))
+    def __init__(
+        self,
+        model: keras.Model,
+        loss: Any,
+        training: bool = True,
+        batch_norm: BatchNormStatistics = "batch",
+    ):
+        super().__init__(model, loss, TaskExecution.choose(model), training, batch_norm)
 
-    def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def has_task_axis(self, weights: Sequence[tf.Tensor]) -> bool:
+        """Batches have a task axis, which the weights do not have."""
+        return self.task_axis
+
+    def meta_step(
+        self,
+        params: Sequence[tf.Tensor],
+        batch: TaskBatch,
+        seed: tf.Tensor | Sequence[int] | None = None,
+        training: bool | None = None,
+    ) -> MetaStep:
         """The mean support loss of a TaskBatch and its gradient; the query sets are not used (PROTOCOL 2.1)."""
+        training = self.function.training if training is None else training
+        x, y = as_tensors((batch.support_x, batch.support_y))
         with tf.GradientTape() as tape:
             tape.watch(params)
-            predictions = self.forward(params, batch.support_x)
-            loss = tf.reduce_mean(self.loss(batch.support_y, predictions, task_axis=self.task_axis))
-        return loss, tape.gradient(loss, params)
+            weights, _, state = self.parts(self.seeded(params, seed))
+            losses, state = self.set_loss(weights, (x, y), state, training, predicts=not training)
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, params, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return MetaStep(loss, list(map(dense, gradients)), state[: len(self.function.state_variables)])

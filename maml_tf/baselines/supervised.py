@@ -13,6 +13,7 @@ import tensorflow as tf
 from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.meta.functional import functional_call
 from maml_tf.meta.inner_loop import adapt
+from maml_tf.meta.learner import MetaStep
 from maml_tf.meta.losses import accuracy
 from maml_tf.models.batch_norm import averaged_statistics, given_statistics, recorded_statistics
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
@@ -55,9 +56,15 @@ class SupervisedTraining(JointTraining):
 
     task_axis = False
 
-    def meta_gradient(self, params: Sequence[tf.Tensor], batch: TaskBatch) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def meta_step(
+        self,
+        params: Sequence[tf.Tensor],
+        batch: TaskBatch,
+        seed: tf.Tensor | Sequence[int] | None = None,
+        training: bool | None = None,
+    ) -> MetaStep:
         """The loss on the only support set of the batch, without its task axis, and its gradient."""
-        return super().meta_gradient(params, TaskBatch(*(tensor[0] for tensor in batch)))
+        return super().meta_step(params, TaskBatch(*(tensor[0] for tensor in batch)), seed, training)
 
 
 def population_statistics(

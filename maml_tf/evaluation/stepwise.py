@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.meta.maml import MAML
+from maml_tf.meta.structures import as_tensors
 from maml_tf.meta.task_loss import TaskLoss
 from maml_tf.tasks.base import TaskDistribution
 
@@ -51,7 +52,7 @@ class Evaluation:
         task_axis = learner.task_execution.vectorized
 
         def score_batch(params, step_size, seed, index):
-            batch = distribution.sample(tf.random.fold_in(seed, index, alg="philox"), eval_batch_size)
+            batch = as_tensors(distribution.sample(tf.random.fold_in(seed, index, alg="philox"), eval_batch_size))
 
             def score_tasks(params, support_x, support_y, query_x, query_y):
                 after = learner.adapted_params(params, support_x, support_y, num_steps, step_size)

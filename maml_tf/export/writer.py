@@ -57,7 +57,7 @@ def export_training_loop(
     """Writes the package of one training.
 
     Args:
-        learner: has `meta_gradient(params, batch)` and `model`, in a form that XLA compiles well on a GPU.
+        learner: has `meta_step(params, batch, seed)` and `model`, in a form that XLA compiles well on a GPU.
         distribution: the TaskDistribution to train on.
         meta: a MetaSpec: iterations, batch_size, learning_rate, gradient_clip.
         initial_params: {seed: theta at iteration 0}.

@@ -1,13 +1,16 @@
 """A model that was adapted to one task."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from maml_tf.meta.functional import functional_call
+from maml_tf.meta.learner import Learner
+from maml_tf.meta.model_function import ModelFunction
+from maml_tf.meta.structures import as_tensors, leading_size, rows
 
 
 class AdaptedModel:
@@ -16,34 +19,101 @@ class AdaptedModel:
     Attributes:
         model: the Keras model; its own weights stay unchanged.
         params: list of adapted weights, in the order of `model.trainable_variables`.
+        state: list of the model's state after the adaptation (see `ModelFunction`).
     """
 
-    def __init__(self, model: keras.Model, params: Sequence[tf.Tensor]):
-        self.model = model
-        self.params = list(params)
+    def __init__(
+        self, function: ModelFunction, params: Sequence[tf.Tensor], state: Sequence[tf.Tensor], support_x: Any
+    ):
+        self.model = function.model
+        self.params, self.state = list(params), list(state)
+        self._function, self._support_x = function, support_x
 
-    def __call__(self, x: Any) -> tf.Tensor:
-        """The adapted model's output on x [n, ...]."""
-        return functional_call(self.model, self.params, as_tensor(x, self.params[0].dtype))
+    def __call__(self, x: Any) -> Any:
+        """The adapted model's output on x [n, ...], a tensor or a structure of them."""
+        return self._function(self.params, self.state, as_tensors(x)).outputs
 
-    def predict(self, x: Any, batch_size: int = 32) -> np.ndarray:
+    def predict(self, x: Any, batch_size: int = 32) -> Any:
         """The output on x [n, ...] as a NumPy array, computed in batches as `keras.Model.predict` does.
 
-        A model with this library's BatchNorm normalises every batch by itself. Call the adapted model on the whole
-        query set instead to get the paper's (transductive) predictions.
+        A model whose batch norm uses the statistics of the batch normalises every batch by itself. Call the adapted
+        model on the whole query set instead to get the paper's (transductive) predictions.
         """
-        return np.concatenate([self(x[start : start + batch_size]) for start in range(0, len(x), batch_size)])
+        x = as_tensors(x)
+        parts = [self(rows(x, start, start + batch_size)) for start in range(0, leading_size(x), batch_size)]
+        return tf.nest.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
 
     def keras_model(self) -> keras.Model:
-        """A new Keras model with the adapted weights, to be saved (`.save("adapted.keras")`) or trained further."""
+        """A new Keras model with the adapted weights, to be saved (`.save("adapted.keras")`) or trained further.
+
+        Keras' BatchNormalization uses running statistics in predictions. Where the learner used the statistics of the
+        batch (`batch_norm="batch"`), the new model has those of the support set. Its predictions then differ from those
+        of the adapted model, and a warning says so.
+        """
         model = type(self.model).from_config(self.model.get_config())
         model.set_weights(self.model.get_weights())
-        for variable, param in zip(model.trainable_variables, self.params, strict=True):
-            variable.assign(param)
+        statistics = self._function.statistics_of(self.params, self._support_x)
+        if statistics:
+            warnings.warn(
+                "BatchNormalization normalised by the statistics of each batch; the Keras model predicts with the "
+                "running statistics of the support set, so its predictions differ",
+                stacklevel=2,
+            )
+        values = [
+            *zip(self.model.trainable_variables, self.params, strict=True),
+            *zip(self._function.state_variables, self.state, strict=True),
+            *statistics,
+        ]
+        places = {id(variable): place for place, variable in enumerate(self.model.variables)}
+        for variable, value in values:
+            model.variables[places[id(variable)]].assign(value)
         return model
 
 
-def as_tensor(array: Any, dtype: tf.DType) -> tf.Tensor:
-    """An array as a tensor; floating-point numbers become `dtype`, labels and bytes stay as they are."""
-    tensor = tf.convert_to_tensor(array)
-    return tf.cast(tensor, dtype) if tensor.dtype.is_floating else tensor
+class AdaptsToTasks(Learner):
+    """A learner that adapts its model to one task at a time."""
+
+    def inner_steps(
+        self, params: Sequence[tf.Tensor], support: Any, num_steps=None, step_size=None, training: bool = False
+    ) -> Iterator[list[tf.Tensor]]:
+        """Yields theta after 0, 1, ... inner steps on a support set.
+
+        Args:
+            params: theta.
+            support: (x, y), tensors or structures of them.
+            num_steps, step_size: as in training by default.
+            training: Keras' argument: whether Dropout and the like are on.
+        """
+        raise NotImplementedError
+
+    def adapted_params(
+        self, params: Sequence[tf.Tensor], support_x: Any, support_y: Any, num_steps=None, step_size=None
+    ) -> list[list[tf.Tensor]]:
+        """theta after 0, 1, ... inner steps on a support set, as `inner_steps` yields it."""
+        return list(self.inner_steps(params, (support_x, support_y), num_steps, step_size))
+
+    def adapt(
+        self,
+        x: Any,
+        y: Any,
+        num_steps: int | None = None,
+        params: Sequence[tf.Tensor] | None = None,
+        training: bool = False,
+        seed: tuple[int, int] = (0, 0),
+    ) -> AdaptedModel:
+        """Adapts to one new task: `learner.adapt(x, y)(x_new)`. It needs the memory of a few copies of the weights.
+
+        Args:
+            x, y: the support set of the task, [N*K, ...] each: arrays, tensors, or structures of them.
+            num_steps: number of gradient steps; as in training by default.
+            params: theta to start from; the model's own weights by default.
+            training: whether Dropout and the like are on in the gradient steps. They are off in the predictions.
+            seed: stateless seed of what they draw then.
+        """
+        params = self.initial_params() if params is None else params
+        support = as_tensors((x, y))
+        theta = self.seeded(params, seed)
+        for after_step in self.inner_steps(theta, support, num_steps, training=training):
+            theta = after_step  # the earlier ones are freed
+        weights, _, state = self.parts(theta)
+        return AdaptedModel(self.function, weights, state[: len(self.function.state_variables)], support[0])

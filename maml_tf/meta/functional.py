@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
+
 
 def functional_call(
     model: keras.Model, params: Sequence[tf.Tensor], x: Any, *more: Any, method: str = "__call__"
@@ -40,14 +42,48 @@ def weights_of(model: keras.Model) -> list[tf.Tensor]:
     return [tf.convert_to_tensor(variable) for variable in model.trainable_variables]
 
 
-def weight_names(model: keras.Model) -> list[str]:
-    """A unique name for each trainable variable: its layer's name and its own, such as `conv_2/kernel`.
+def weight_names(model: keras.Model, variables: Sequence[keras.Variable] | None = None) -> list[str]:
+    """A unique name for each variable: the path from the model to it, `conv_2/kernel` or `encoder/dense/kernel`.
 
-    Where two variables of a model would get the same name, the later ones get a number: `dense/kernel_2`.
+    The path consists of the names of the layers that hold the variable, and the variable's own. A shared layer is named
+    by its first place. The name of the model is a part of the path only where no layer is. The name of a network that
+    the model calls `wrapped` is left out too.
+
+    Args:
+        model: a built Keras model.
+        variables: of the model; by default `model.trainable_variables`.
+
+    Raises:
+        UsageError: two of the variables have the same path; the message names it.
     """
+    paths = _paths(model)
+    variables = model.trainable_variables if variables is None else variables
+    names = [paths.get(id(variable)) or str(variable.path) for variable in variables]
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UsageError(f"{count} weights of the model have the path {name!r}: give their layers different names")
+    return names
+
+
+def names_before_paths(model: keras.Model) -> list[str]:
+    """The names of trainable variables in older weight files: layer and variable, numbered where they repeat."""
     seen, names = Counter(), []
     for variable in model.trainable_variables:
         name = "/".join(variable.path.split("/")[-2:])
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
     return names
+
+
+def _paths(model):
+    """{id of a variable: its path} for every variable of a model."""
+    paths: dict[int, str] = {}
+
+    def walk(layer, path):
+        for variable in [*layer._trainable_variables, *layer._non_trainable_variables]:
+            paths.setdefault(id(variable), f"{path or model.name}/{variable.name}")
+        for part in layer._layers:
+            walk(part, path if part is getattr(layer, "wrapped", None) else f"{path}/{part.name}".lstrip("/"))
+
+    walk(model, "")
+    return paths

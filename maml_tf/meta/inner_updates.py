@@ -57,4 +57,7 @@ class GradientDescent(InnerUpdate):
     """theta' = theta - alpha * gradient (equation 1)."""
 
     def __call__(self, weights, gradients, own, step_size, step):
-        return [w if g is None else w - step_size * g for w, g in zip(weights, gradients, strict=True)]
+        def alpha(dtype):
+            return step_size if isinstance(step_size, float) else tf.cast(step_size, dtype)
+
+        return [w if g is None else w - alpha(g.dtype) * g for w, g in zip(weights, gradients, strict=True)]

@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 import keras
 import tensorflow as tf
 
+from maml_tf.meta.structures import dense, leading_size, rows
 from maml_tf.runtime import available_cores
-from maml_tf.tasks.base import TaskBatch
 
 # Size of a model's largest kernel from which low-rank updates are faster than materialised adapted kernels.
 LARGE_KERNEL = 100 * 100
@@ -65,12 +65,19 @@ class TaskExecution:
             low_rank_possible: whether the learner's inner loop can be expressed with low-rank updates.
 
         Raises:
-            ValueError: `low_rank_updates` is asked for where it is impossible, or `task_chunk` is not positive.
+            ValueError: `vectorized` or `low_rank_updates` is asked for where it is impossible, or `task_chunk` is not
+                positive.
         """
         if task_chunk is not None and task_chunk < 1:
             raise ValueError(f"task_chunk is {task_chunk}; expected a whole number from 1, or None")
+        takes_task_axis = bool(getattr(model, "takes_task_axis", False))
+        if vectorized and not takes_task_axis:
+            raise ValueError(
+                f"vectorized=True needs a model whose weights may have a task axis, as the models of maml_tf.models; "
+                f"{type(model).__name__} {model.name!r} does not say that it is one (takes_task_axis = True)"
+            )
         if vectorized is None:
-            vectorized = bool(getattr(model, "takes_task_axis", False)) and not _convolves_on_cpu(model)
+            vectorized = takes_task_axis and not _has_state_or_losses(model) and not _convolves_on_cpu(model)
         possible = low_rank_possible and vectorized and hasattr(model, "call_with_updates")
         if low_rank_updates and not possible:
             raise ValueError(
@@ -81,68 +88,76 @@ class TaskExecution:
             low_rank_updates = possible and prefers_low_rank_updates(model)
         return cls(vectorized, vectorized, bool(low_rank_updates), task_chunk)
 
-    def map(
-        self, function: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch: TaskBatch, *, unroll: bool = True
-    ) -> tf.Tensor:
+    def map(self, function: Callable[..., Any], params: Sequence[tf.Tensor], tasks: Any, *, unroll: bool = True) -> Any:
         """Calls `function(params, support_x, support_y, query_x, query_y)` for the T tasks of a batch.
 
         Vectorised execution makes one call, with a task axis in front of parameters and data. Otherwise there is one
         call for each task, without the axis.
 
         Args:
-            function: returns one tensor.
-            params, batch: theta and a TaskBatch.
+            function: returns a tensor or a structure of tensors.
+            params: theta.
+            tasks: a TaskBatch, or a tuple of structures with the task axis first: the arguments after `params`.
             unroll: in a graph, lay out the tasks one after another, which runs fastest but takes long to trace.
-                Otherwise they run in a loop that is traced once, which suits a function that runs only a few times and
-                is not differentiated.
+                Otherwise they run in a loop that is traced once, which suits a function that returns one tensor, runs
+                only a few times and is not differentiated.
 
         Returns:
             The T tasks' values, stacked: [T, ...].
         """
-        T = batch.num_tasks
+        T = leading_size(tasks)
         if self.vectorized:
-            return function([tf.broadcast_to(p, [T, *p.shape]) for p in params], *batch)
+            return function([tf.broadcast_to(p, [T, *p.shape]) for p in params], *tasks)
         if not unroll:
             return tf.map_fn(
-                lambda task: function(params, *task),
-                tuple(batch),
+                lambda task: tf.cast(function(params, *task), params[0].dtype),
+                tuple(tasks),
                 fn_output_signature=params[0].dtype,
                 parallel_iterations=available_cores(),
             )
-        return tf.stack([function(params, *(tensor[task] for tensor in batch)) for task in range(T)])
+        of_tasks = [function(params, *_task(tasks, index)) for index in range(T)]
+        return tf.nest.map_structure(lambda *values: tf.stack(values), *of_tasks)
 
     def mean_and_gradient(
-        self, task_losses: Callable[..., tf.Tensor], params: Sequence[tf.Tensor], batch: TaskBatch
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        self, task_losses: Callable[..., tuple[tf.Tensor, list[tf.Tensor]]], params: Sequence[tf.Tensor], tasks: Any
+    ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
         """The mean over T tasks of a loss, and its gradient; at most `task_chunk` tasks are differentiated at a time.
 
         Args:
-            task_losses: (params, batch) -> [tasks of the batch].
-            params, batch: theta and a TaskBatch.
+            task_losses: (params, tasks) -> (losses [tasks], further tensors [tasks, ...]).
+            params, tasks: as in `map`.
 
         Returns:
-            (loss [], list of gradients in the order of `params`)
+            (loss [], list of gradients in the order of `params`, the means of the further tensors)
         """
-        T = batch.num_tasks
+        T = leading_size(tasks)
         if self.vectorized:
             part_size, parts_at_once = self.task_chunk or T, 1
         else:
             part_size, parts_at_once = 1, self.task_chunk or 2 * available_cores()
         loss: Any = 0.0
         gradients: list[tf.Tensor] = [tf.zeros_like(p) for p in params]
-        of_parts = []
+        of_parts, others = [], []
         for start in range(0, T, part_size):
-            part = batch.tasks(start, start + part_size)
+            part = rows(tasks, start, start + part_size)
             # A part begins when the part `parts_at_once` before it has its gradient.
             with tf.control_dependencies(of_parts[-parts_at_once] if len(of_parts) >= parts_at_once else []):
-                part = type(part)(*map(tf.identity, part))
+                part = tf.nest.map_structure(lambda leaf: None if leaf is None else tf.identity(leaf), part)
             with tf.GradientTape() as tape:
                 tape.watch(params)
-                part_loss = tf.reduce_sum(task_losses(params, part)) / T
-            of_parts.append(tape.gradient(part_loss, params))
+                part_losses, part_others = task_losses(params, part)
+                part_loss = tf.reduce_sum(part_losses) / T
+            found = tape.gradient(part_loss, params, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            of_parts.append(list(map(dense, found)))
+            others.append([tf.reduce_sum(tensor, axis=0) / T for tensor in part_others])
             loss += part_loss
             gradients = [g + d for g, d in zip(gradients, of_parts[-1], strict=True)]
-        return loss, gradients
+        return loss, gradients, [tf.add_n(parts) for parts in zip(*others, strict=True)]
+
+
+def _task(tasks, index):
+    """One task of several, without the task axis."""
+    return tf.nest.map_structure(lambda leaf: None if leaf is None else leaf[index], tuple(tasks))
 
 
 def prefers_low_rank_updates(model: keras.Model) -> bool:
@@ -156,6 +171,15 @@ def vectorized_copy(learner: Learner) -> Learner:
     learner = copy.copy(learner)
     learner.task_execution = dataclasses.replace(learner.task_execution, vectorized=True, jit_compile=True)
     return learner
+
+
+def _has_state_or_losses(model: keras.Model) -> bool:
+    """Whether a model has running values, random numbers or regularisers, none of which have a task axis."""
+    layers, variables = model._flatten_layers(), model.trainable_variables
+    regularized = [layer.activity_regularizer for layer in layers] + [variable.regularizer for variable in variables]
+    running = [variable for layer in layers for variable in layer._non_trainable_variables]
+    seeds = [variable for variable in model.non_trainable_variables if variable.name == "seed_generator_state"]
+    return bool(running or seeds) or any(regularized)
 
 
 def _convolves_on_cpu(model: keras.Model) -> bool:

@@ -21,6 +21,9 @@ class WithContext(keras.Model):
             latter.
         context: channels or features of z.
         dtype: as the network's.
+
+    Attributes:
+        wrapped: the network, whose weights keep their names in weight files.
     """
 
     def __init__(
@@ -40,6 +43,11 @@ class WithContext(keras.Model):
             shape=(*self.example_shape[:-1], context), initializer=_glorot_uniform, name="context", dtype=dtype
         )
         self(keras.ops.zeros((1, *self.example_shape), dtype=dtype))
+
+    @property
+    def wrapped(self) -> keras.Model:
+        """The network."""
+        return self.network
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """The network's output on x [..., *input_shape] with z appended."""

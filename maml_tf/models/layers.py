@@ -42,6 +42,7 @@ class Dense(keras.layers.Layer):
         `dense_with_updates`).
         """
         kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
+        x = tf.cast(x, kernel.dtype)  # integers, which Keras does not cast by itself
         if updates is not None:
             return dense_with_updates(x, kernel, bias, updates)
         matmul = outer_product_matmul if prefers_outer_products(x, kernel) else tf.matmul
@@ -99,7 +100,7 @@ class Conv2D(keras.layers.Layer):
         """
         kernel = tf.convert_to_tensor(self.kernel)
         convolve = convolution if kernel.shape.rank == 4 else task_convolution
-        y = convolve(x, kernel, self.stride)
+        y = convolve(tf.cast(x, kernel.dtype), kernel, self.stride)
         if not add_bias:
             return y
         return y + tf.convert_to_tensor(self.bias)[..., tf.newaxis, tf.newaxis, tf.newaxis, :]

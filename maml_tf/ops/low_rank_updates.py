@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 Updates = Sequence[tuple[tf.Tensor, tf.Tensor]]
 
 
-def low_rank_task_losses(learner: MAML, params: Sequence[tf.Tensor], batch: TaskBatch) -> tf.Tensor:
-    """The query loss of each task after its inner steps, [T]: the same as `MAML.task_loss` of each.
+def low_rank_task_losses(
+    learner: MAML, params: Sequence[tf.Tensor], batch: TaskBatch
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """The query loss of each task after its inner steps, [T], and no state: the same as `MAML.task_loss` of each.
 
     Args:
         learner: a MAML whose model has a method `call_with_updates` (see `MLP`).
@@ -41,19 +43,21 @@ def low_rank_task_losses(learner: MAML, params: Sequence[tf.Tensor], batch: Task
     def outputs(x, updates):
         return functional_call(learner.model, params, x, updates, method="call_with_updates")
 
+    support_x, support_y, query_x, query_y = batch
+    support_x, query_x = (tf.cast(x, params[0].dtype) for x in (support_x, query_x))
     updates = None
     for _ in range(learner.num_steps):
         with tf.GradientTape() as tape:
             tape.watch(params)  # so that the forward pass is recorded; the derivatives are by the layers' products
-            predictions, layers = outputs(batch.support_x, updates)
-            loss = learner.loss(batch.support_y, predictions, task_axis=True)
+            predictions, layers = outputs(support_x, updates)
+            loss = learner.loss(support_y, predictions, task_axis=True)
         derivatives = tape.gradient(loss, [product for _, product in layers])
         factors = [(x, learner.step_size * d) for (x, _), d in zip(layers, derivatives, strict=True)]
         if learner.first_order:
             factors = tf.nest.map_structure(tf.stop_gradient, factors)
         updates = [[*before, pair] for before, pair in zip(updates or [[] for _ in factors], factors, strict=True)]
-    predictions, _ = outputs(batch.query_x, updates)
-    return learner.loss(batch.query_y, predictions, task_axis=True)
+    predictions, _ = outputs(query_x, updates)
+    return learner.loss(query_y, predictions, task_axis=True), []
 
 
 def dense_with_updates(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, updates: Updates) -> tf.Tensor:

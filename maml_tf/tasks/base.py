@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -11,7 +11,7 @@ class TaskBatch(NamedTuple):
     """T tasks, each with a support set to adapt to and a query set to evaluate the adapted parameters on.
 
     Every tensor has the task axis first. There are N ways with K support and Q query examples each; in regression N
-    is 1.
+    is 1. For a model with several inputs or outputs, a dictionary, tuple or list of tensors takes the place of one.
 
     Attributes:
         support_x: [T, N*K, ...]
@@ -20,19 +20,29 @@ class TaskBatch(NamedTuple):
         query_y: [T, N*Q] or [T, N*Q, outputs]
     """
 
-    support_x: tf.Tensor
-    support_y: tf.Tensor
-    query_x: tf.Tensor
-    query_y: tf.Tensor
+    support_x: Any
+    support_y: Any
+    query_x: Any
+    query_y: Any
 
     @property
     def num_tasks(self) -> int:
-        """T."""
-        return self.support_x.shape[0]
+        """T.
+
+        Raises:
+            ValueError: the tensors differ in the length of their first axis.
+        """
+        shapes = {name: [list(x.shape) for x in tf.nest.flatten(value)] for name, value in self._asdict().items()}
+        first = [shape[0] if shape else None for of_field in shapes.values() for shape in of_field]
+        if first[0] is None or first != [first[0]] * len(first):
+            raise ValueError(
+                f"every tensor of a TaskBatch has the task axis first, of one length; the shapes: {shapes}"
+            )
+        return first[0]
 
     def tasks(self, start: int, stop: int) -> "TaskBatch":
         """The tasks `start` to `stop` - 1 as a TaskBatch."""
-        return TaskBatch(*(tensor[start:stop] for tensor in self))
+        return tf.nest.map_structure(lambda tensor: tensor[start:stop], self)
 
 
 class TaskDistribution(abc.ABC):

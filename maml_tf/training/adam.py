@@ -58,6 +58,7 @@ class Adam:
             self.beta2 * v + (1 - self.beta2) * g * g for v, g in zip(state.second_moments, gradients, strict=True)
         ]
         params = [
-            p - rate * m / (tf.sqrt(v) + self.epsilon) for p, m, v in zip(state.params, first, second, strict=True)
+            p - tf.cast(rate, p.dtype) * m / (tf.sqrt(v) + self.epsilon)
+            for p, m, v in zip(state.params, first, second, strict=True)
         ]
         return TrainingState(state.iteration + 1, params, first, second)

@@ -5,8 +5,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from maml_tf.meta.learner import Learner
+from maml_tf.meta.structures import as_tensors
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
 from maml_tf.training.adam import Adam, TrainingState
+
+# Folded into the seed of an iteration's tasks: the seed of what the model draws there, such as Dropout's masks.
+MASKS = 2**31 - 1
 
 
 def compiled_loop(
@@ -20,9 +24,9 @@ def compiled_loop(
 ) -> Callable[[TrainingState, tf.Tensor], tuple[TrainingState, tf.Tensor]]:
     """Compiles `(state, n) -> (state after n more meta-iterations, their mean meta-loss)`.
 
-    The tasks of iteration i are drawn from a seed made of `seed` and i alone. So the result does not depend on how the
-    iterations are divided into calls, and a resumed training equals an uninterrupted one. The learner's task execution
-    says whether the loop is compiled with XLA.
+    The tasks of iteration i and the masks of the model's Dropout are drawn from a seed made of `seed` and i alone. So
+    the result does not depend on how the iterations are divided into calls, and a resumed training equals an
+    uninterrupted one. The learner's task execution says whether the loop is compiled with XLA.
 
     Args:
         learner: a MAML or one of the baselines.
@@ -36,15 +40,19 @@ def compiled_loop(
         A function of a TrainingState and an int32 scalar.
     """
 
+    def seed_of(iteration: tf.Tensor) -> tf.Tensor:
+        return tf.random.fold_in(tf.convert_to_tensor(seed), iteration, alg="philox")
+
     def draw(iteration: tf.Tensor) -> TaskBatch:
-        task_seed = tf.random.fold_in(tf.convert_to_tensor(seed), iteration, alg="philox")
-        return tasks.sample(task_seed, batch_size)
+        return as_tensors(tasks.sample(seed_of(iteration), batch_size))
 
     def meta_iteration(state: TrainingState, batch: TaskBatch) -> tuple[TrainingState, tf.Tensor]:
-        loss, gradients = learner.meta_gradient(state.params, batch)
+        mask_seed = tf.random.fold_in(seed_of(state.iteration), MASKS, alg="philox")
+        loss, gradients, model_state = learner.meta_step(state.params, batch, mask_seed)
         if gradient_clip is not None:
             gradients = [tf.clip_by_value(g, -gradient_clip, gradient_clip) for g in gradients]
-        return optimizer.apply(state, gradients), loss
+        state = optimizer.apply(state, gradients)
+        return state._replace(params=learner.after_step(state.params, model_state)), loss
 
     @tf.function(jit_compile=learner.task_execution.jit_compile, autograph=False)
     def run(state: TrainingState, num_iterations: tf.Tensor) -> tuple[TrainingState, tf.Tensor]:
@@ -52,7 +60,7 @@ def compiled_loop(
         # the draw into every loop that reads them and draw them again in each (benchmark workload `sinusoid`).
         def body(done, state, batch, total):
             state, loss = meta_iteration(state, batch)
-            return done + 1, state, draw(state.iteration), total + loss
+            return done + 1, state, draw(state.iteration), total + tf.cast(loss, total.dtype)
 
         done, state, _, total = tf.while_loop(
             lambda done, *_: done < num_iterations,

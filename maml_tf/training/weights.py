@@ -1,4 +1,4 @@
-"""Weight files: theta as an .npz, each parameter under its name."""
+"""Weight files: theta as an .npz, each parameter under its path in the model."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,20 @@ import tensorflow as tf
 
 from maml_tf._io import UNREADABLE_NPZ, atomic_write
 from maml_tf.errors import UsageError
-from maml_tf.meta.functional import weight_names, weights_of
+from maml_tf.meta.functional import names_before_paths, weight_names, weights_of
 from maml_tf.meta.learner import Learner
 
 
 def write_weights(path: str | os.PathLike, owner: Learner | keras.Model, params: Sequence[tf.Tensor]) -> None:
-    """Writes parameters as an .npz, each under its name (`dense_1/kernel`, ...).
+    """Writes parameters as an .npz, each under its path in the model (`dense_1/kernel`, `encoder/dense/kernel`, ...).
 
     Args:
         path: of the file, which is written whole.
         owner: the learner whose theta this is, or a model whose weights they are.
         params: in the owner's order.
+
+    Raises:
+        UsageError: two weights of the model have the same path.
     """
     arrays = {name: np.asarray(p) for name, p in zip(_shapes(owner), params, strict=True)}
     with atomic_write(path, "wb") as file:
@@ -34,7 +37,8 @@ def read_weights(path: str | os.PathLike, owner: Learner | keras.Model) -> list[
         owner: a learner or a model with parameters of the same names and shapes.
 
     Raises:
-        UsageError: the file is missing, or its names or shapes are not the owner's.
+        UsageError: the file is missing, its names or shapes are not the owner's, or two weights of the owner have the
+            same path.
     """
     try:
         with np.load(path) as archive:
@@ -60,12 +64,24 @@ def as_params(
     expected = _shapes(owner)
     found = {name: array.shape for name, array in arrays.items()}
     if found != expected:
+        arrays = _renamed(arrays, owner)
+        found = {name: array.shape for name, array in arrays.items()}
+    if found != expected:
         differing = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
         raise UsageError(
             f"{where}: weights of another model: {differing[0]} has shape {found.get(differing[0])}, "
             f"the model's is {expected.get(differing[0])}"
         )
     return [tf.constant(arrays[name]) for name in expected]
+
+
+def _renamed(arrays: Mapping[str, np.ndarray], owner: Learner | keras.Model) -> Mapping[str, np.ndarray]:
+    """The arrays of an older file under today's names; other arrays as they are."""
+    model = owner if isinstance(owner, keras.Model) else owner.model
+    today = dict(zip(names_before_paths(model), weight_names(model), strict=True))
+    if not today.keys() <= arrays.keys():
+        return arrays
+    return {today.get(name, name): array for name, array in arrays.items()}
 
 
 def _shapes(owner: Learner | keras.Model) -> dict[str, tuple[int, ...]]:

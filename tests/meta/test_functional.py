@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.meta.functional import functional_call, weight_names, weights_of
+from maml_tf.models.context_vector import WithContext
 from maml_tf.models.conv import OmniglotConv
 
 
@@ -44,9 +46,51 @@ def test_weights_are_named_by_layer_and_variable(model):
 
 
 def test_names_are_unique_where_layers_share_one():
-    halves = [keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="dense")]) for _ in range(2)]
-    names = weight_names(keras.Sequential(halves))
-    assert names == ["dense/kernel", "dense/bias", "dense/kernel_2", "dense/bias_2"]
+    def part(name):
+        x = keras.Input((2,))
+        return keras.Model(x, keras.layers.Dense(2, name="dense")(x), name=name)
+
+    model = keras.Sequential([keras.Input((2,)), part("a"), part("b"), keras.layers.Dense(1, name="dense")])
+    assert len({variable.path for variable in model.trainable_variables}) == 4  # Keras' own paths leave out the parts
+    assert weight_names(model) == [f"{part}dense/{name}" for part in ("a/", "b/", "") for name in ("kernel", "bias")]
+
+
+def test_the_name_is_the_whole_path_of_a_nested_weight():
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__(name="mine")
+            self.recurrent = [keras.layers.Bidirectional(keras.layers.LSTM(1, name="lstm"), name="both")]
+            self.scale = self.add_weight(shape=(2,), name="scale")
+
+        def call(self, x):
+            return self.recurrent[0](x) * self.scale
+
+    model = Model()
+    model(np.zeros((1, 2, 3), np.float32))
+    names = weight_names(model)
+    assert names[0] == "mine/scale"
+    assert names[1] == "both/forward_lstm/lstm_cell/kernel"
+    assert len(set(names)) == 7
+
+
+def test_two_weights_of_one_path_are_an_error():
+    class Twins(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = keras.layers.Dense(2, name="dense"), keras.layers.Dense(2, name="dense")
+
+        def call(self, x):
+            return self.second(self.first(x))
+
+    model = Twins()
+    model(np.zeros((1, 2), np.float32))
+    with pytest.raises(UsageError, match="2 weights of the model have the path 'dense/kernel'"):
+        weight_names(model)
+
+
+def test_the_network_of_a_context_vector_keeps_its_names():
+    network = OmniglotConv((28, 28, 2), 5, filters=2)
+    assert weight_names(WithContext(network, (28, 28, 1), 1)) == ["with_context/context", *weight_names(network)]
 
 
 def test_names_do_not_depend_on_what_was_built_before():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.meta.learner import MetaStep
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
 from maml_tf.models.mlp import MLP
@@ -46,8 +47,11 @@ def test_the_clip_bounds_every_entry_of_the_meta_gradient():
     class Steep:
         task_execution = types.SimpleNamespace(jit_compile=True)
 
-        def meta_gradient(self, params, batch):
-            return tf.constant(0.0), [tf.constant([-50.0, 0.5, 50.0])]
+        def meta_step(self, params, batch, seed):
+            return MetaStep(tf.constant(0.0), [tf.constant([-50.0, 0.5, 50.0])], [])
+
+        def after_step(self, params, state):
+            return params
 
     class Plain:
         def apply(self, state, gradients):
