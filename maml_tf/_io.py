@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import IO
 
+from maml_tf.errors import UsageError
+
 # What NumPy raises on an .npz that is missing, cut short, empty or something else, or lacks an array.
 UNREADABLE_NPZ = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
@@ -22,10 +24,16 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
 
     Yields:
         The open file.
+
+    Raises:
+        OSError: the file cannot be written, because the disk is full for example; its `filename` is the path.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise _named(error, path) from error
     try:
         with open(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
@@ -33,6 +41,35 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
             os.fsync(file.fileno())
         os.chmod(partial, 0o644)
         os.replace(partial, path)
+    except OSError as error:
+        pathlib.Path(partial).unlink(missing_ok=True)
+        if error.filename is None:  # of this file, not of one that the block reads
+            raise _named(error, path) from error
+        raise
     except BaseException:
         pathlib.Path(partial).unlink(missing_ok=True)
         raise
+
+
+def check_writable(folder: str | os.PathLike, name: str) -> None:
+    """Makes a folder and writes a file in it, which is removed again.
+
+    Args:
+        folder: that results will be written to.
+        name: of the option or argument that says so, for the message.
+
+    Raises:
+        UsageError: a file is in the way, or the folder cannot be written to.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{name} {folder}: cannot be written to ({error.strerror}: {error.filename})") from None
+
+
+def _named(error: OSError, path: pathlib.Path) -> OSError:
+    """The error with the path of the file that was to be written."""
+    return OSError(error.errno, f"cannot be written ({error.strerror or error})", str(path))

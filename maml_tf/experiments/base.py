@@ -71,6 +71,15 @@ class Experiment(abc.ABC):
         """
         raise UsageError(f"{spec.name}: the method {spec.method!r} has no learner that adapts to a task")
 
+    @staticmethod
+    def data_hashes(spec: Any, data_folder: str | os.PathLike | None) -> dict[str, str]:
+        """The SHA-256 of every array that the tasks are cut from, by name. It belongs to a training's identity.
+
+        Raises:
+            DataMissingError: the data set is missing in the folder, or damaged.
+        """
+        return {}
+
     @property
     def label(self) -> str:
         """The name of the training in progress lines and messages."""

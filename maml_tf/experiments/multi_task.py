@@ -1,12 +1,16 @@
 """The multi-task baselines of Table 2: regressors on single tasks, averaged, fine-tuned (Appendix C.1)."""
 
 import os
+import shutil
 import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from maml_tf._io import UNREADABLE_NPZ, atomic_write
 from maml_tf.baselines.multi_task_averaging import SideBySideRegressors, Trained
+from maml_tf.errors import UsageError
 from maml_tf.experiments.base import Experiment, TrainingOptions
 from maml_tf.experiments.sinusoid import fine_tune
 from maml_tf.experiments.sinusoid_spec import MultiTaskAveragingSpec
@@ -18,7 +22,9 @@ from maml_tf.tasks.random import split, uniform
 from maml_tf.tasks.sinusoid import AMPLITUDE, PHASE
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
-from maml_tf.training.progress import Progress
+from maml_tf.training.divergence import ADVICE, is_finite
+from maml_tf.training.progress import Progress, announce
+from maml_tf.training.stopping import StopRequest, TrainingStoppedError
 
 # Regressors that each candidate strength of the regulariser is tried on.
 PILOT_REGRESSORS = 25
@@ -26,6 +32,8 @@ PILOT_REGRESSORS = 25
 GROUP = 25
 # Number of initialisations that a regressor gets to reach the threshold; a few get stuck above it.
 TRIES = 20
+# The folder in the run directory that keeps the regressors until all are trained.
+PARTS = "regressors"
 
 
 class MultiTaskExperiment(Experiment):
@@ -48,13 +56,14 @@ class MultiTaskExperiment(Experiment):
 
     @staticmethod
     def build_learner(spec: MultiTaskAveragingSpec) -> MAML:
-        """See `Experiment.build_learner`. The step size is tuned for the test, and 0 here."""
-        return MAML(spec.model.build((1,), 1), mean_squared_error, 0.0, spec.inner.train_steps)
+        """See `Experiment.build_learner`. A step size that is tuned for the test is 0 here."""
+        step_size = 0.0 if spec.inner.step_size == "tuned" else spec.inner.step_size
+        return MAML(spec.model.build((1,), 1), mean_squared_error, step_size, spec.inner.train_steps)
 
     def train(self, run_dir: RunDirectory, options: TrainingOptions) -> Checkpoint:
         """Trains all regressors and averages them; a finished training is taken from the run directory.
 
-        A training that was stopped starts from the beginning: it takes minutes, and ends with the same numbers.
+        Every group of regressors is kept when it is trained, so a training that was stopped goes on from there.
 
         Returns:
             The averaged parameters as its state and the number of regressors as its iterations. `validations` holds
@@ -62,23 +71,43 @@ class MultiTaskExperiment(Experiment):
         """
         if run_dir.exists():
             return run_dir.read()
+        self._parts = run_dir.path / PARTS
+        if self._parts.exists() and not options.resume:
+            raise UsageError(
+                f"{run_dir.path} holds a training that was stopped: --resume (resume=True) continues it, --restart "
+                "trains from the beginning"
+            )
         started = time.monotonic()
         fit = self._one_after_another if self.spec.multitask.regulariser == "to_mean" else self._side_by_side
-        strength = self._strength(fit)
-        with Progress(self.label, self.spec.multitask.regressors) as progress:
-            trained = fit(self.spec.multitask.regressors, strength, progress)
+        with run_dir.locked(), StopRequest() as stop:
+            self._stop = stop
+            try:
+                strength = self._strength(fit)
+                with Progress(self.label, self.spec.multitask.regressors) as progress:
+                    trained = fit(self.spec.multitask.regressors, strength, progress)
+            except TrainingStoppedError as error:
+                raise TrainingStoppedError(
+                    f"{self.label}: stopped; the regressors trained so far are saved in {run_dir.path}. Go on by the "
+                    "same command with --resume (resume=True)",
+                    error.number,
+                ) from None
+            checkpoint = self._average(trained, strength, time.monotonic() - started)
+            run_dir.write(checkpoint)
+            shutil.rmtree(self._parts, ignore_errors=True)
+        return checkpoint
+
+    def _average(self, trained: Trained, strength: float, seconds: float) -> Checkpoint:
+        """The checkpoint of the averaged regressors."""
         average = [tf.reduce_mean(p, axis=0) for p in trained.params]
         state = TrainingState.start(average)._replace(iteration=tf.constant(self.spec.multitask.regressors))
-        checkpoint = Checkpoint(
+        return Checkpoint(
             state,
             best_params=average,
             best_score=strength,
             best_iteration=self.spec.multitask.regressors,
             validations=np.stack([trained.steps, trained.errors], axis=1).tolist(),
-            seconds=time.monotonic() - started,
+            seconds=seconds,
         )
-        run_dir.write(checkpoint)
-        return checkpoint
 
     def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
         """Fine-tunes the averaged parameters on the test functions (see `fine_tune`)."""
@@ -108,7 +137,7 @@ class MultiTaskExperiment(Experiment):
         group = min(GROUP, count)
         done = []
         for index in range(-(-count // group)):
-            done.append(self._fit(group, index, None, strength, tries))
+            done.append(self._kept_fit(group, index, None, strength, tries))
             progress.update(min((index + 1) * group, count))
         return _joined(done, count)
 
@@ -116,11 +145,34 @@ class MultiTaskExperiment(Experiment):
         """Trains each regressor toward the mean of those before it, so one after another. The first is free."""
         done, mean = [], None
         for index in range(count):
-            done.append(self._fit(1, index, mean, 0.0 if mean is None else strength, tries))
+            done.append(self._kept_fit(1, index, mean, 0.0 if mean is None else strength, tries))
             newest = done[-1].params
             mean = newest if mean is None else [m + (p - m) / (index + 1) for m, p in zip(mean, newest, strict=True)]
             progress.update(index + 1, error=float(done[-1].errors[0]), steps=int(done[-1].steps[0]))
         return _joined(done, count)
+
+    def _kept_fit(self, count, index, centre, strength, tries):
+        """The regressors of `_fit`, read where an earlier process has kept them."""
+        path = self._parts / f"{count}_regressors_{index}_strength_{strength!r}_tries_{tries}.npz"
+        if path.exists():
+            try:
+                with np.load(path, allow_pickle=False) as archive:
+                    params = [tf.constant(archive[f"params_{i}"]) for i in range(len(self.model.trainable_variables))]
+                    return Trained(params, tf.constant(archive["errors"]), tf.constant(archive["steps"]))
+            except UNREADABLE_NPZ as error:
+                announce(f"{path} cannot be read ({error}): trained again")
+        with self._stop.at_once():
+            trained = self._fit(count, index, centre, strength, tries)
+        assert trained is not None  # one try or more
+        if not is_finite(tuple(trained)):
+            raise FloatingPointError(
+                f"{self.label}: regressors {index * count} to {(index + 1) * count - 1} (strength {strength:g}) are "
+                f"not finite. {ADVICE}. Those before are saved in {self._parts}"
+            )
+        with atomic_write(path, "wb") as file:
+            arrays: dict[str, Any] = {f"params_{i}": np.asarray(p) for i, p in enumerate(trained.params)}
+            np.savez(file, errors=np.asarray(trained.errors), steps=np.asarray(trained.steps), **arrays)
+        return trained
 
     def _fit(self, count, index, centre, strength, tries):
         """Trains group `index` of fresh regressors; those that miss the threshold get fresh weights, `tries` in all."""

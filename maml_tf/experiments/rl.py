@@ -69,21 +69,26 @@ class ReinforcementLearningExperiment(Experiment):
         """See `Experiment.train`. The checkpoint of the random arm is the initial policy."""
         if isinstance(self.spec, RandomPolicySpec):
             return Checkpoint(self.learner.initial_state())
-        tasks, meta = self.spec.tasks, self.spec.meta
-        # With a new goal for every trajectory, the environments run side by side, as in the test (see Sampler).
-        side_by_side = tasks.goal_every == "trajectory"
         return train(
             self.learner,
-            Sampler(self.make_envs, meta.batch_size, tasks.trajectories, keep_first_finished=side_by_side),
-            iterations=meta.iterations,
-            goal_every=tasks.goal_every,
-            chosen_model=meta.chosen_model,
+            self.sampler(),
+            iterations=self.spec.meta.iterations,
+            goal_every=self.spec.tasks.goal_every,
+            chosen_model=self.spec.meta.chosen_model,
             seed=self.seed,
             run_dir=run_dir,
             resume=options.resume,
             tensorboard=options.tensorboard,
             label=self.label,
         )
+
+    def sampler(self) -> Sampler:
+        """The sampler of training."""
+        tasks = self.spec.tasks
+        # With a new goal for every trajectory, the environments run side by side, as in the test (see Sampler).
+        side_by_side = tasks.goal_every == "trajectory"
+        batch_size = self.spec.meta.batch_size
+        return Sampler(self.make_envs, batch_size, tasks.trajectories, keep_first_finished=side_by_side)
 
     def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
         """Adapts the chosen model to the test goals; if that is the best one in training, the last one too.

@@ -1,16 +1,20 @@
 """Training a policy from the first to the last iteration: sample, update, save (algorithm 3; PROTOCOL 3.4 to 3.7)."""
 
+import contextlib
 import os
 import time
 
 import numpy as np
 
 from maml_tf.errors import UsageError
-from maml_tf.rl.maml_trpo import MAMLTRPO
+from maml_tf.rl.maml_trpo import MAMLTRPO, MetaIteration
 from maml_tf.rl.sampling.sampler import Sampler
+from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory, load_or_init
+from maml_tf.training.divergence import ADVICE, is_finite
 from maml_tf.training.progress import Progress
 from maml_tf.training.scalars import scalar_writer
+from maml_tf.training.stopping import StopRequest, TrainingStoppedError
 
 GOAL_EVERY = ("task", "trajectory")
 CHOSEN_MODELS = ("best_return", "last")
@@ -55,8 +59,9 @@ def train(
 
     Raises:
         UsageError: an argument is not allowed, or `run_dir` holds an unfinished training and `resume` is false.
-        FloatingPointError: a policy or the update broke down; the message says in which iteration. The state saved
-            before it stays.
+        FloatingPointError: a policy, a reward or the update is not finite; the message says in which iteration. The
+            state saved before it stays.
+        TrainingStoppedError: Ctrl-C or SIGTERM came. It is a KeyboardInterrupt; the state is saved.
     """
     if iterations < 0:
         raise UsageError(f"iterations: {iterations} is not allowed; expected a whole number from 0")
@@ -69,20 +74,34 @@ def train(
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
         run_dir = RunDirectory(run_dir)
     checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
-    with (
-        scalar_writer(run_dir, tensorboard) as write_scalars,
-        Progress(label, iterations, checkpoint.iteration) as progress,
-    ):
+    if checkpoint.iteration >= iterations:
+        return checkpoint
+    with contextlib.ExitStack() as stack:
+        if run_dir is not None:
+            stack.enter_context(run_dir.locked())
+            checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
+        write_scalars = stack.enter_context(scalar_writer(run_dir, tensorboard))
+        progress = stack.enter_context(Progress(label, iterations, checkpoint.iteration))
+        # Without a run directory nothing is saved: signals then act as in any other program.
+        stop = stack.enter_context(StopRequest()) if run_dir is not None else None
+        progress.line(f"the first iteration of {sampler.num_tasks} tasks compiles the update")
+        first = checkpoint.iteration
         while checkpoint.iteration < iterations:
             started, iteration = time.monotonic(), checkpoint.iteration
-            rng = np.random.default_rng([seed, iteration])
-            goals = None
-            if goal_every == "task":
-                goals = sampler.goal_distribution.sample(rng, sampler.num_tasks)
+            where = f"{label}: iteration {iteration} (seed {seed})"
             try:
-                done = learner.iteration(checkpoint.state, sampler, goals, rng)
+                # An iteration is drawn from its number, so a signal may break it off: it is repeated later.
+                with contextlib.nullcontext() if stop is None else stop.at_once():
+                    done = run_iteration(learner, sampler, checkpoint.state, goal_every, seed)
             except FloatingPointError as error:
-                raise FloatingPointError(f"{label}: iteration {iteration}: {error}") from error
+                if run_dir is not None:
+                    run_dir.write(checkpoint)  # for a replay, also where nothing was saved before
+                raise FloatingPointError(f"{where}: {error}. {ADVICE}. {_saved(run_dir, iteration)}") from error
+            except TrainingStoppedError as error:
+                raise TrainingStoppedError(
+                    f"{label}: stopped at iteration {iteration} of {iterations}. {_saved(run_dir, iteration)}",
+                    error.number,
+                ) from None
             before, after = done.returns[0], done.returns[-1]
             if chosen_model == "best_return":
                 checkpoint.add_validation(iteration, checkpoint.state.params, after)
@@ -96,6 +115,39 @@ def train(
                 run_dir.write(checkpoint)
             values = {"return_before": before, "return_after": after, **done.metrics}
             write_scalars(values | {"physics_failures": done.physics_failures}, iteration)
+            if iteration == first:
+                progress.measure_from_here(iteration + 1)
             best = {} if checkpoint.best_params is None else {"best": checkpoint.best_score}
             progress.update(iteration + 1, before=before, after=after, **best)
     return checkpoint
+
+
+def run_iteration(
+    learner: MAMLTRPO, sampler: Sampler, state: TrainingState, goal_every: str, seed: int
+) -> MetaIteration:
+    """The iteration after `state`, whose goals and samples are drawn from (seed, number of iterations done) alone.
+
+    Args:
+        learner, sampler, goal_every, seed: see `train`.
+        state: before the iteration.
+
+    Raises:
+        FloatingPointError: a reward, a return, the loss or a parameter is not finite.
+    """
+    rng = np.random.default_rng([seed, int(state.iteration)])
+    goals = sampler.goal_distribution.sample(rng, sampler.num_tasks) if goal_every == "task" else None
+    done = learner.iteration(state, sampler, goals, rng)
+    checked = {"a return": done.returns, "the loss": done.metrics["loss"], "a parameter": done.state[1:]}
+    for what, values in checked.items():
+        if not is_finite(values):
+            raise FloatingPointError(f"{what} is not finite after the update")
+    return done
+
+
+def _saved(run_dir: RunDirectory | None, iteration: int) -> str:
+    if run_dir is None or not run_dir.exists():
+        return "Nothing was saved"
+    return (
+        f"The state after {iteration} iterations is saved in {run_dir.path}; the same command with --resume "
+        "(resume=True) goes on from it"
+    )

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from maml_tf.errors import UsageError
+
 Vector = np.ndarray
 Product = Callable[[Vector], Vector]
 
@@ -35,6 +37,18 @@ class TrustRegion:
     backtrack_ratio: float = 0.8
     max_backtracks: int = 15
     finite_differences: bool = False
+
+    def __post_init__(self):
+        # Negated comparisons, so that NaN is refused, too.
+        if not 0 < self.max_kl < np.inf:
+            raise UsageError(f"max_kl: {self.max_kl} is not allowed; expected a number above 0")
+        if not 0 <= self.damping < np.inf:
+            raise UsageError(f"damping: {self.damping} is not allowed; expected a number from 0")
+        if not 0 < self.backtrack_ratio < 1:
+            raise UsageError(f"backtrack_ratio: {self.backtrack_ratio} is not allowed; expected a number in (0, 1)")
+        for name in ("iterations", "max_backtracks"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: {getattr(self, name)} is not allowed; expected a whole number from 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +136,8 @@ def update(objective: Objective, theta: Vector, region: TrustRegion) -> Step:
             raise ValueError("finite differences need the objective's kl_gradient")
         fisher_product = finite_difference_product(objective.kl_gradient, theta)
     full_step = natural_gradient_step(fisher_product, gradient, region)
+    if not np.isfinite(full_step).all():
+        raise FloatingPointError("the natural gradient step is not finite: a Fisher product is not finite, or negative")
     return line_search(objective.loss_and_kl, theta, loss, full_step, region)
 
 

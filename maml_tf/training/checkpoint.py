@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +20,8 @@ import tensorflow as tf
 from maml_tf._io import UNREADABLE_NPZ, atomic_write
 from maml_tf.errors import UsageError
 from maml_tf.training.adam import TrainingState
+
+LOCK = ".lock"
 
 
 @dataclasses.dataclass
@@ -30,6 +38,10 @@ class Checkpoint:
         physics_failures: of a policy's training: the number of rollouts that ended because the simulation broke down.
         imported_from: where a training on another machine ran, with which software, from which package, by name.
         trained_at: the commits of the code that trained, in order; empty for trainings before commits were recorded.
+        data: the SHA-256 of each array that the tasks are cut from, by name; empty for tasks from a formula, and for
+            trainings before it was recorded.
+        open_losses: (sum, number) of the meta-losses since the last row of `losses`; None where it ended right there.
+        validation_due: the state was saved after a validation became due and before it was done.
     """
 
     state: TrainingState
@@ -43,6 +55,9 @@ class Checkpoint:
     physics_failures: int = 0
     imported_from: dict[str, str] = dataclasses.field(default_factory=dict)
     trained_at: list[str] = dataclasses.field(default_factory=list)
+    data: dict[str, str] = dataclasses.field(default_factory=dict)
+    open_losses: tuple[np.ndarray, int] | None = None
+    validation_due: bool = False
 
     @property
     def iteration(self) -> int:
@@ -70,11 +85,14 @@ class RunDirectory:
     Args:
         path: of the directory; it is created when something is written.
         commit: the commit of the code that trains here, which is recorded in the checkpoints.
+        data: the SHA-256 of the arrays that the tasks are cut from, by name. It is recorded in the checkpoints, and a
+            checkpoint of other data is refused.
     """
 
-    def __init__(self, path: str | os.PathLike, commit: str | None = None):
+    def __init__(self, path: str | os.PathLike, commit: str | None = None, data: Mapping[str, str] | None = None):
         self.path = pathlib.Path(path)
         self.commit = commit
+        self.data = dict(data or {})
         self.state_file = self.path / "state.npz"
         self.half_file = self.path / "half.npz"
 
@@ -94,9 +112,16 @@ class RunDirectory:
         """The latest checkpoint.
 
         Raises:
-            UsageError: there is none, or the file is damaged.
+            UsageError: there is none, the file is damaged, or it was trained on other data.
         """
-        return _read(self.state_file, "--restart trains from the beginning")
+        checkpoint = _read(self.state_file, "--restart trains from the beginning")
+        for name, digest in self.data.items():
+            if checkpoint.data.get(name, digest) != digest:
+                raise UsageError(
+                    f"{self.state_file}: trained on other data: the SHA-256 of {name} was {checkpoint.data[name]}, now "
+                    f"it is {digest}. --data names the folder of the data sets; --restart trains from the beginning"
+                )
+        return checkpoint
 
     def read_half(self) -> Checkpoint:
         """The checkpoint at half of the iterations.
@@ -106,7 +131,38 @@ class RunDirectory:
         """
         return _read(self.half_file, "a training writes it at exactly half of its iterations")
 
+    def clear(self) -> None:
+        """Removes everything but the lock. Call it under `locked`."""
+        for path in self.path.iterdir():
+            if path.name == LOCK:
+                continue
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Reserves the directory for this process. The system releases it, too, when the process dies.
+
+        Raises:
+            UsageError: another process trains there; the message names it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / LOCK, "a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                process = lock.read().strip() or "process unknown"
+                raise UsageError(
+                    f"{self.path}: another training is under way there: {process}. Wait until it has ended, or stop it"
+                ) from None
+            lock.seek(0)
+            lock.truncate()
+            lock.write(f"process {os.getpid()} on {platform.node()}, started as {shlex.join(sys.argv)}\n")
+            lock.flush()
+            yield
+
     def _write(self, checkpoint: Checkpoint, path: pathlib.Path) -> None:
+        checkpoint.data = checkpoint.data or dict(self.data)
         if self.commit and self.commit not in checkpoint.trained_at[-1:]:
             checkpoint.trained_at.append(self.commit)
         with atomic_write(path, "wb") as file:
@@ -130,7 +186,7 @@ def load_or_init(
     if run_dir is None or not run_dir.exists():
         return Checkpoint(TrainingState.start(initial_params))
     checkpoint = run_dir.read()
-    if checkpoint.iteration < iterations and not resume:
+    if (checkpoint.iteration < iterations or checkpoint.validation_due) and not resume:
         raise UsageError(
             f"{run_dir.path} holds a training that stopped at iteration {checkpoint.iteration} of {iterations}: "
             "--resume (resume=True) continues it, --restart trains from the beginning"
@@ -158,6 +214,13 @@ def _arrays_of(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         arrays["origin"] = np.array(json.dumps(checkpoint.imported_from))
     if checkpoint.trained_at:
         arrays["trained_at"] = np.array(checkpoint.trained_at)
+    if checkpoint.data:
+        arrays["data"] = np.array(json.dumps(checkpoint.data))
+    if checkpoint.open_losses is not None:
+        losses, iterations = checkpoint.open_losses
+        arrays |= {"open_losses": losses, "open_iterations": np.int32(iterations)}
+    if checkpoint.validation_due:
+        arrays["validation_due"] = np.bool_(True)
     for name, tensors in lists.items():
         arrays |= {f"{name}_{index}": np.asarray(tensor) for index, tensor in enumerate(tensors)}
     return arrays
@@ -187,6 +250,9 @@ def _checkpoint_from(arrays: Mapping[str, np.ndarray]) -> Checkpoint:
         physics_failures=int(arrays.get("physics_failures", 0)),
         imported_from=json.loads(str(arrays["origin"])) if "origin" in arrays else {},
         trained_at=arrays["trained_at"].tolist() if "trained_at" in arrays else [],
+        data=json.loads(str(arrays["data"])) if "data" in arrays else {},
+        open_losses=(arrays["open_losses"], int(arrays["open_iterations"])) if "open_losses" in arrays else None,
+        validation_due="validation_due" in arrays,
     )
     if "best_score" in arrays:
         checkpoint.best_params = tensors("best")

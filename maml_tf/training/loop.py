@@ -1,5 +1,6 @@
 """The meta-training loop as one compiled function: sampling, meta-gradient and Adam, n iterations for each call."""
 
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -37,7 +38,9 @@ def compiled_loop(
         gradient_clip: every entry of the meta-gradient is clipped to [-gradient_clip, gradient_clip] (PROTOCOL 2.6).
 
     Returns:
-        A function of a TrainingState and an int32 scalar.
+        A function of a TrainingState and an int32 scalar. With a third argument, the sum of the meta-losses so far, it
+        returns the sum after these iterations in place of the mean. The sum of several calls then has the same bits as
+        that of one call. An infinite entry of a gradient that is clipped becomes NaN, so that it is not hidden.
     """
 
     def seed_of(iteration: tf.Tensor) -> tf.Tensor:
@@ -50,24 +53,30 @@ def compiled_loop(
         mask_seed = tf.random.fold_in(seed_of(state.iteration), MASKS, alg="philox")
         loss, gradients, model_state = learner.meta_step(state.params, batch, mask_seed)
         if gradient_clip is not None:
-            gradients = [tf.clip_by_value(g, -gradient_clip, gradient_clip) for g in gradients]
+            gradients = [
+                tf.where(tf.math.is_finite(g), tf.clip_by_value(g, -gradient_clip, gradient_clip), math.nan)
+                for g in gradients
+            ]
         state = optimizer.apply(state, gradients)
         return state._replace(params=learner.after_step(state.params, model_state)), loss
 
     @tf.function(jit_compile=learner.task_execution.jit_compile, autograph=False)
-    def run(state: TrainingState, num_iterations: tf.Tensor) -> tuple[TrainingState, tf.Tensor]:
+    def run(
+        state: TrainingState, num_iterations: tf.Tensor, so_far: tf.Tensor | None = None
+    ) -> tuple[TrainingState, tf.Tensor]:
         # The loop carries the tasks of its next iteration. If the tasks were drawn where they are used, XLA would fuse
         # the draw into every loop that reads them and draw them again in each (benchmark workload `sinusoid`).
         def body(done, state, batch, total):
             state, loss = meta_iteration(state, batch)
             return done + 1, state, draw(state.iteration), total + tf.cast(loss, total.dtype)
 
+        first = tf.zeros([], state.params[0].dtype) if so_far is None else so_far
         done, state, _, total = tf.while_loop(
             lambda done, *_: done < num_iterations,
             body,
-            [tf.constant(0), state, draw(state.iteration), tf.zeros([], state.params[0].dtype)],
+            [tf.constant(0), state, draw(state.iteration), first],
             parallel_iterations=1,
         )
-        return state, total / tf.cast(done, total.dtype)
+        return state, total / tf.cast(done, total.dtype) if so_far is None else total
 
     return run

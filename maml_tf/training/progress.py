@@ -20,7 +20,7 @@ class Progress:
     def __init__(self, label: str, total: int, done: int = 0):
         self.label = label
         self.total = total
-        self.first = self.done = done
+        self.begun = self.first = self.done = done
         self.bar = None
         if sys.stderr.isatty():
             try:
@@ -31,7 +31,7 @@ class Progress:
                 self.bar = tqdm(total=total, initial=done, desc=label, unit="it", dynamic_ncols=True)
 
     def __enter__(self) -> Progress:
-        self.started = self.last_line = time.monotonic()
+        self.entered = self.started = self.last_line = time.monotonic()
         return self
 
     def update(self, done: int, **values: float) -> None:
@@ -41,12 +41,17 @@ class Progress:
             self.bar.update(done - self.done)
         self.done = done
         now = time.monotonic()
-        if self.bar is None and now - self.last_line >= SECONDS_BETWEEN_LINES:
+        if self.bar is None and now - self.last_line >= SECONDS_BETWEEN_LINES and done > self.first:
             self.last_line = now
             rate = (done - self.first) / (now - self.started)
             remaining = (self.total - done) / rate if rate else float("inf")
             shown = "".join(f", {name} {value:.4g}" for name, value in values.items())
             self.line(f"{done}/{self.total} ({rate:.3g} it/s, {_clock(remaining)} remaining){shown}")
+
+    def measure_from_here(self, done: int) -> None:
+        """Starts the clock of the rate again: what was done up to now included a compilation."""
+        self.first = done
+        self.started = time.monotonic()
 
     def line(self, text: str) -> None:
         """Prints one line, above the bar where there is one."""
@@ -58,8 +63,8 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         if self.bar is not None:
             self.bar.close()
-        elif self.done == self.total and self.total > self.first:
-            self.line(f"{self.total} iterations done in {_clock(time.monotonic() - self.started)}")
+        elif self.done == self.total and self.total > self.begun:
+            self.line(f"{self.total} iterations done in {_clock(time.monotonic() - self.entered)}")
 
 
 def announce(text: str) -> None:

@@ -1,10 +1,11 @@
 """Meta-training from the first to the last iteration: run, log, validate, save."""
 
-import math
+import contextlib
+import hashlib
 import os
-import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
@@ -15,12 +16,12 @@ from maml_tf.tasks.random import VALIDATION_TASKS
 from maml_tf.training.adam import Adam
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory, load_or_init
 from maml_tf.training.loop import compiled_loop
+from maml_tf.training.meta_training import MetaTraining
 from maml_tf.training.progress import Progress
 from maml_tf.training.scalars import scalar_writer
+from maml_tf.training.stopping import StopRequest
 
-LOGS_PER_RUN = 200
 VALIDATIONS_PER_RUN = 20
-SECONDS_BETWEEN_SAVES = 30
 
 
 def train(
@@ -73,7 +74,9 @@ def train(
 
     Raises:
         UsageError: an argument is not allowed, or `run_dir` holds an unfinished training and `resume` is false.
-        FloatingPointError: the meta-loss is no longer finite; the checkpoint saved before stays.
+        FloatingPointError: a loss, parameter, gradient or validation score is not finite. The message names the
+            iteration. The state before it is saved, and its tasks in `diverged.npz`.
+        TrainingStoppedError: Ctrl-C or SIGTERM came, and the state is saved. It is a KeyboardInterrupt.
     """
     for name, value in (("iterations", iterations), ("batch_size", batch_size), ("validate_every", validate_every)):
         if value is not None and value < 1:
@@ -83,56 +86,53 @@ def train(
     if run_dir is None and (resume or tensorboard):
         raise UsageError("run_dir: resume and tensorboard need a directory")
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
-        run_dir = RunDirectory(run_dir)
+        run_dir = RunDirectory(run_dir, data=_data_of(tasks))
     if validation_tasks is not None:
         validate = negative_meta_loss(learner, validation_tasks, num_validation_tasks, batch_size)
     validate_every = validate_every or max(1, iterations // VALIDATIONS_PER_RUN)
     half = half_way(iterations, validate_every) if validate else None
 
     checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
-    if run_dir is not None and checkpoint.iteration == half and not run_dir.half_file.exists():
+    if run_dir is not None and _is_half(checkpoint, half) and not run_dir.half_file.exists():
         run_dir.write_half(checkpoint)
-    loop = compiled_loop(
-        learner, tasks, Adam(learning_rate), batch_size=batch_size, seed=(seed, 0), gradient_clip=gradient_clip
+    if checkpoint.iteration >= iterations and not checkpoint.validation_due:
+        return checkpoint
+    training = MetaTraining(
+        learner=learner,
+        tasks=tasks,
+        loop=compiled_loop(
+            learner, tasks, Adam(learning_rate), batch_size=batch_size, seed=(seed, 0), gradient_clip=gradient_clip
+        ),
+        iterations=iterations,
+        batch_size=batch_size,
+        seed=seed,
+        label=label,
+        run_dir=run_dir,
+        validate=validate,
+        validate_every=validate_every,
+        half=half,
     )
-    log_every = max(1, iterations // LOGS_PER_RUN)
-    last_save = time.monotonic()
-    with (
-        scalar_writer(run_dir, tensorboard) as write_scalars,
-        Progress(label, iterations, checkpoint.iteration) as progress,
-    ):
-        while checkpoint.iteration < iterations:
-            before, started = checkpoint.iteration, time.monotonic()
-            stop = min(_next_multiple(before, log_every), iterations)
-            if validate:
-                stop = min(stop, _next_multiple(before, validate_every))
-            state, loss = loop(checkpoint.state, tf.constant(stop - before))
-            loss = float(loss)
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"{label}: the meta-loss is {loss} between iterations {before} and {stop}")
-            checkpoint.state = state
-            checkpoint.losses.append([stop, loss])
-            checkpoint.seconds += time.monotonic() - started
-            write_scalars({"meta_loss": loss}, stop)
-            shown = {"loss": loss}
-
-            validated = validate is not None and (stop % validate_every == 0 or stop == iterations)
-            if validate is not None and validated:  # the first is for the type checker
-                started = time.monotonic()
-                score = float(validate(state.params))
-                checkpoint.add_validation(stop, state.params, score)
-                write_scalars({"validation_score": score}, stop)
-                checkpoint.validation_seconds += time.monotonic() - started
-            if checkpoint.validations:
-                shown |= {"validation": checkpoint.validations[-1][1], "best": checkpoint.best_score}
-            if run_dir is not None:
-                if stop == half:  # before the state, so that a training which has passed this point has the file
-                    run_dir.write_half(checkpoint)
-                if validated or stop == iterations or time.monotonic() - last_save > SECONDS_BETWEEN_SAVES:
-                    run_dir.write(checkpoint)
-                    last_save = time.monotonic()
-            progress.update(stop, **shown)
+    with contextlib.ExitStack() as stack:
+        if run_dir is not None:
+            stack.enter_context(run_dir.locked())
+            checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
+        write_scalars = stack.enter_context(scalar_writer(run_dir, tensorboard))
+        progress = stack.enter_context(Progress(label, iterations, checkpoint.iteration))
+        # Without a run directory nothing can be saved: signals then act as in any other program.
+        stop = stack.enter_context(StopRequest()) if run_dir is not None else None
+        training.run(checkpoint, write_scalars, progress, stop)
     return checkpoint
+
+
+def _data_of(tasks: TaskDistribution) -> dict[str, str]:
+    """The SHA-256 of the array that tasks are cut from, for a RunDirectory."""
+    if tasks.examples is None:
+        return {}
+    return {"the examples": hashlib.sha256(np.ascontiguousarray(tasks.examples).data).hexdigest()}
+
+
+def _is_half(checkpoint: Checkpoint, half: int | None) -> bool:
+    return checkpoint.iteration == half and not checkpoint.validation_due
 
 
 def half_way(iterations: int, validate_every: int) -> int | None:
@@ -161,7 +161,3 @@ def negative_meta_loss(
 
     batches = range(-(-num_tasks // batch_size))
     return lambda params: -sum(float(meta_loss(params, tf.constant(index))) for index in batches) / len(batches)
-
-
-def _next_multiple(iteration: int, every: int) -> int:
-    return (iteration // every + 1) * every

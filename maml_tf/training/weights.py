@@ -41,7 +41,10 @@ def read_weights(path: str | os.PathLike, owner: Learner | keras.Model) -> list[
             same path.
     """
     try:
-        with np.load(path) as archive:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("it holds a single array; expected an .npz of named arrays")
+        with loaded as archive:
             arrays = dict(archive)
     except UNREADABLE_NPZ as error:
         raise UsageError(f"{path}: no weights can be read from it ({error})") from None
@@ -59,7 +62,7 @@ def as_params(
         where: the source of the arrays, for the message.
 
     Raises:
-        UsageError: the names or shapes are not the owner's; the message names the first that differs.
+        UsageError: names, shapes or types are not the owner's, or a value is not finite; the message names the first.
     """
     expected = _shapes(owner)
     found = {name: array.shape for name, array in arrays.items()}
@@ -72,6 +75,12 @@ def as_params(
             f"{where}: weights of another model: {differing[0]} has shape {found.get(differing[0])}, "
             f"the model's is {expected.get(differing[0])}"
         )
+    dtypes = {name: p.dtype.name for name, p in zip(expected, _params(owner), strict=True)}
+    for name, dtype in dtypes.items():
+        if arrays[name].dtype != dtype:
+            raise UsageError(f"{where}: {name} is {arrays[name].dtype}; expected {dtype}")
+        if not np.isfinite(arrays[name]).all():
+            raise UsageError(f"{where}: {name} has values that are not finite")
     return [tf.constant(arrays[name]) for name in expected]
 
 
@@ -86,8 +95,9 @@ def _renamed(arrays: Mapping[str, np.ndarray], owner: Learner | keras.Model) -> 
 
 def _shapes(owner: Learner | keras.Model) -> dict[str, tuple[int, ...]]:
     """The shape of each parameter by name, in the owner's order."""
-    if isinstance(owner, keras.Model):
-        names, params = weight_names(owner), weights_of(owner)
-    else:
-        names, params = owner.param_names, owner.initial_params()
-    return {name: tuple(p.shape) for name, p in zip(names, params, strict=True)}
+    names = weight_names(owner) if isinstance(owner, keras.Model) else owner.param_names
+    return {name: tuple(p.shape) for name, p in zip(names, _params(owner), strict=True)}
+
+
+def _params(owner: Learner | keras.Model) -> list[tf.Tensor]:
+    return weights_of(owner) if isinstance(owner, keras.Model) else owner.initial_params()

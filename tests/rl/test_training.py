@@ -141,7 +141,7 @@ def test_a_breakdown_names_the_training_and_the_iteration():
     learner = trpo_learner()
     broken = [p * float("nan") for p in learner.initial_params()]
     learner.initial_params = lambda: broken
-    with pytest.raises(FloatingPointError, match=r"^2D \(paper, seed 1\): iteration 0: no finite actions"):
+    with pytest.raises(FloatingPointError, match=r"^2D \(paper, seed 1\): iteration 0 \(seed 1\): no finite actions"):
         trained(None, learner, label="2D (paper, seed 1)")
 
 

@@ -1,6 +1,10 @@
 """Meta-training: the same numbers after any interruption, the best model, curves, schedules, errors."""
 
+import dataclasses
+import itertools
 import math
+import os
+import signal
 
 import keras
 import numpy as np
@@ -9,12 +13,17 @@ import tensorflow as tf
 
 from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.errors import UsageError
-from maml_tf.meta.losses import mean_squared_error
+from maml_tf.meta.losses import cross_entropy_over_shots, mean_squared_error
 from maml_tf.meta.maml import MAML
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks import random
+from maml_tf.tasks.episodes import Episodes
 from maml_tf.tasks.sinusoid import SinusoidTasks
 from maml_tf.training.checkpoint import RunDirectory
+from maml_tf.training.divergence import is_finite, read_kept
+from maml_tf.training.meta_training import MetaTraining
+from maml_tf.training.pace import Pace
+from maml_tf.training.stopping import TrainingStoppedError
 from maml_tf.training.train import half_way, negative_meta_loss, train
 
 TASKS = SinusoidTasks(5, 5)
@@ -23,7 +32,9 @@ pytestmark = pytest.mark.usefixtures("without_xla")  # tests/training/test_loop.
 
 def learner():
     keras.utils.set_random_seed(1)
-    return MAML(MLP(1, (8,), 1), mean_squared_error, 0.01, 1)
+    maml = MAML(MLP(1, (8,), 1), mean_squared_error, 0.01, 1)
+    maml.task_execution = dataclasses.replace(maml.task_execution, jit_compile=False)  # is ready sooner
+    return maml
 
 
 def trained(run_dir=None, **options):
@@ -64,8 +75,10 @@ def test_a_killed_and_resumed_training_equals_an_uninterrupted_one_bit_for_bit(t
 
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "run", validate=killed, learning_rate=schedule)
-    assert RunDirectory(tmp_path / "run").read().iteration == 10 * killed_after
-    with pytest.raises(UsageError, match=rf"stopped at iteration {10 * killed_after} of 40: --resume .* --restart"):
+    reached = 10 * (killed_after + 1)  # saved before its validation, which was killed
+    saved = RunDirectory(tmp_path / "run").read()
+    assert (saved.iteration, saved.validation_due, len(saved.validations)) == (reached, True, killed_after)
+    with pytest.raises(UsageError, match=rf"stopped at iteration {reached} of 40: --resume .* --restart"):
         trained(tmp_path / "run", learning_rate=schedule)
     resumed = trained(tmp_path / "run", resume=True, learning_rate=schedule)
     whole = trained(tmp_path / "whole", learning_rate=schedule)
@@ -136,9 +149,107 @@ def test_the_checkpoint_at_half_of_the_iterations_is_kept_where_it_is_validated(
     assert (half_way(60000, 1000), half_way(60000, 700), half_way(7, 1), half_way(2, 1)) == (30000, None, None, 1)
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_what_was_saved(tmp_path):
-    with pytest.raises(FloatingPointError, match="a test: the meta-loss is nan between iterations"):
-        trained(tmp_path, learning_rate=math.nan, label="a test")
+@pytest.mark.parametrize("iterations", [1, 40])
+@pytest.mark.parametrize("rate", [math.nan, math.inf])
+def test_parameters_that_are_not_finite_stop_even_in_the_last_iteration(tmp_path, iterations, rate):
+    message = r"a test: iteration 0 \(seed 1\): a parameter or gradient is not finite. Try a smaller learning rate"
+    with pytest.raises(FloatingPointError, match=message):
+        trained(tmp_path, learning_rate=rate, label="a test", iterations=iterations)
+    saved = RunDirectory(tmp_path).read()
+    assert (saved.iteration, saved.losses) == (0, [])
+    assert is_finite(saved.state)
+
+
+def test_the_state_before_the_iteration_that_diverges_is_kept_and_its_tasks_too(tmp_path):
+    def schedule(iteration):
+        return tf.where(iteration == 23, math.nan, 0.001)
+
+    with pytest.raises(FloatingPointError, match=r"iteration 23 \(seed 1\): .*its tasks in diverged.npz"):
+        trained(tmp_path, learning_rate=schedule)
+    saved, whole = RunDirectory(tmp_path).read(), trained(iterations=23, validate=None)
+    assert (saved.iteration, saved.best_iteration) == (23, 10)
+    assert equal(saved.state.params, whole.state.params)
+    kept = read_kept(RunDirectory(tmp_path))
+    batch = TASKS.sample(tf.random.fold_in(tf.constant((1, 0)), 23, alg="philox"), 4)
+    assert (kept["iteration"], kept["seed"]) == (23, 1)
+    assert equal([kept[f"batch_{index}"] for index in range(4)], batch)
+    with pytest.raises(FloatingPointError, match="iteration 23"):  # the same again, from the saved state
+        trained(tmp_path, learning_rate=schedule, resume=True)
+
+
+def test_a_validation_score_that_is_not_finite_stops(tmp_path):
+    scores = iter([1.0, math.nan])
+    with pytest.raises(FloatingPointError, match=r"iteration 20 \(seed 1\): the validation score is nan"):
+        trained(tmp_path, validate=lambda params: next(scores))
+    saved = RunDirectory(tmp_path).read()
+    assert (saved.iteration, saved.best_iteration, saved.validations) == (20, 10, [[10.0, 1.0]])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("during", ["an iteration", "a validation"])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, number, during):
+    calls = []
+
+    def validate(params):
+        calls.append(1)
+        if during == "a validation" and len(calls) == 2:
+            os.kill(os.getpid(), number)
+        return -float(tf.norm(params[0]))
+
+    closed = MetaTraining._close_row
+
+    def close_row(self, checkpoint, write_scalars):
+        if during == "an iteration" and checkpoint.iteration == 15:
+            os.kill(os.getpid(), number)
+        closed(self, checkpoint, write_scalars)
+
+    monkeypatch.setattr(MetaTraining, "_close_row", close_row)
+    before = signal.getsignal(number)
+    reached = 15 if during == "an iteration" else 20
+    with pytest.raises(TrainingStoppedError, match=rf"stopped at iteration {reached} of 40; the state is ") as told:
+        trained(tmp_path / "run", validate=validate)
+    assert told.value.number == number
+    assert signal.getsignal(number) == before
+    monkeypatch.undo()
+    resumed, whole = trained(tmp_path / "run", resume=True), trained()
+    assert equal(tf.nest.flatten(resumed.state), tf.nest.flatten(whole.state))
+    assert (resumed.losses, resumed.validations) == (whole.losses, whole.validations)
+
+
+def test_calls_of_any_length_log_the_same_losses(tmp_path, monkeypatch):
+    whole = trained(iterations=400, validate=None)
+    lengths = itertools.cycle([1, 3, 2])
+    monkeypatch.setattr(Pace, "iterations", property(lambda self: next(lengths), lambda self, value: None), False)
+    monkeypatch.setattr(MetaTraining, "_time_to_save", lambda self: True)
+    divided = trained(tmp_path, iterations=400, validate=None)
+    assert divided.losses == whole.losses
+    assert equal(divided.state.params, whole.state.params)
+
+
+def test_a_second_training_in_the_same_directory_is_refused(tmp_path):
+    def validate(params):
+        with pytest.raises(UsageError, match=rf"another training is under way there: process {os.getpid()} on "):
+            trained(tmp_path, validate=None, iterations=50, resume=True)
+        return 0.0
+
+    trained(tmp_path, validate=validate, validate_every=40)
+
+
+def test_examples_belong_to_the_identity_of_a_training(tmp_path):
+    keras.utils.set_random_seed(1)
+    images = np.zeros((3, 4, 2, 2, 1), np.uint8)
+    maml = MAML(MLP(4, (3,), 3), cross_entropy_over_shots(1), 0.01, 1)
+    maml.task_execution = dataclasses.replace(maml.task_execution, jit_compile=False)
+
+    def classified(images, iterations):
+        tasks = Episodes(images, 3, 1, 1)
+        return train(maml, tasks, iterations=iterations, batch_size=2, run_dir=tmp_path, resume=True)
+
+    assert classified(images, 2).data
+    assert classified(images, 2).iteration == 2
+    with pytest.raises(UsageError, match="trained on other data: the SHA-256 of the examples was"):
+        classified(images + 1, 3)
+    assert classified(images, 3).iteration == 3
 
 
 @pytest.mark.parametrize(

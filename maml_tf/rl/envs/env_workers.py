@@ -48,7 +48,7 @@ class EnvGroup:
         envs = [make_env() for _ in range(num_envs)]
         self.envs = [CheckedEnv(env, set_goal) for env in envs]
         first = self.envs[0]
-        if len({id(env) for env in envs}) < num_envs:
+        if len({id(env.unwrapped) for env in envs}) < num_envs:
             raise UsageError(f"{first.name}: make_env returned the same environment twice; it must make a new one")
         for env in self.envs:
             for space in ("observation_space", "action_space"):
@@ -160,6 +160,6 @@ def _serve(pipe: multiprocessing.connection.Connection, arguments: bytes) -> Non
 
 def _picklable(error):
     """The error itself for those that the library raises; others as a text, since their classes may not pickle."""
-    if isinstance(error, UsageError):
+    if type(error) in (UsageError, FloatingPointError):
         return error
     return RuntimeError(f"an environment raised {type(error).__name__}: {error}")

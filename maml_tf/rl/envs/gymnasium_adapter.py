@@ -85,7 +85,10 @@ class GymnasiumTasks(TaskVectorEnv):
             warnings.warn(
                 f"{self.name}: nothing has read the goal, so every task is the same; {HOW_A_GOAL_ARRIVES}", stacklevel=2
             )
-        failed = ~(np.isfinite(observations).all(axis=1) & np.isfinite(rewards))
+        failed = np.asarray(~np.isfinite(observations).all(axis=1))
+        wrong = ~failed & ~np.isfinite(rewards)
+        if wrong.any():
+            raise FloatingPointError(f"{self.name}: the reward is {rewards[wrong][0]}, after a finite observation")
         return Outcome(observations, rewards, ended, failed)
 
     def _call(self, method, ids, *arguments):
@@ -109,6 +112,10 @@ class GymnasiumTasks(TaskVectorEnv):
         if errors:
             raise errors[0]
         return results
+
+    def environments(self) -> list:
+        """The environments that this process steps, without their wrappers."""
+        return [env.env.unwrapped for group in self._groups for env in getattr(group, "envs", ())]
 
     def close_extras(self, **kwargs):
         """Closes the environments and ends their processes."""

@@ -57,6 +57,9 @@ class Sampler:
         self.tasks_per_thread = num_tasks if num_tasks % 2 else num_tasks // 2
         num_threads = num_tasks // self.tasks_per_thread
         self.envs = [make_envs(self.tasks_per_thread * self.envs_per_task) for _ in range(num_threads)]
+        stepped = [id(env) for envs in self.envs for env in getattr(envs, "environments", list)()]
+        if len(set(stepped)) < len(stepped):
+            raise UsageError("make_env returned the same environment twice; it must make a new one")
         horizon = self.envs[0].max_episode_steps
         if horizon is None:
             raise UsageError("the environments need a horizon: max_episode_steps is None")

@@ -11,6 +11,7 @@ import pytest
 from maml_tf.errors import UsageError
 from maml_tf.rl.envs.goals import UniformGoals
 from maml_tf.rl.envs.gymnasium_adapter import GymnasiumTasks
+from maml_tf.rl.sampling.sampler import Sampler
 
 
 class Thermostat(gymnasium.Env):
@@ -232,3 +233,40 @@ def test_goals_that_are_no_numbers_are_an_error():
         envs.reset(seed=0)
     with pytest.raises(UsageError, match=r"goal is {'velocity': 1.0}; allowed: numbers"):
         envs.reset(options={"goal": {"velocity": 1.0}})
+
+
+class Broken(Point):
+    def step(self, action):
+        observation, _, *rest = super().step(action)
+        return observation, self.reward, *rest
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("reward", [np.nan, np.inf, -np.inf])
+def test_a_reward_that_is_not_finite_is_an_error(reward, num_workers):
+    cls = type("Costly", (Broken,), {"reward": reward})
+    envs = GymnasiumTasks(cls, 1, UniformGoals(0, 1, shape=(2,)), max_episode_steps=5, num_workers=num_workers)
+    envs.reset(options={"goal": [0.1, 0.2]})
+    with pytest.raises(FloatingPointError, match=rf"the reward is {reward}, after a finite observation"):
+        envs.step(np.zeros((1, 1)))
+    envs.close()
+
+
+def test_no_reward_at_all_is_an_error():
+    cls = type("Silent", (Broken,), {"reward": None})
+    envs = GymnasiumTasks(cls, 1, UniformGoals(0, 1, shape=(2,)), max_episode_steps=5)
+    envs.reset(options={"goal": [0.1, 0.2]})
+    with pytest.raises(UsageError, match="the reward is None; expected one number"):
+        envs.step(np.zeros((1, 1)))
+
+
+def test_one_environment_behind_several_wrappers_or_threads_is_an_error():
+    shared, goals = Point(), UniformGoals(0, 1, shape=(2,))
+    with pytest.raises(UsageError, match="make_env returned the same environment twice"):
+        GymnasiumTasks(lambda: gymnasium.wrappers.TimeLimit(shared, 5), 2, goals, max_episode_steps=5)
+
+    def make_envs(num_envs):
+        return GymnasiumTasks(lambda: shared, num_envs, goals, max_episode_steps=5)
+
+    with pytest.raises(UsageError, match="make_env returned the same environment twice"):
+        Sampler(make_envs, 2, 1)  # two tasks, each in a thread
