@@ -8,14 +8,18 @@ import dataclasses
 import os
 import pathlib
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from maml_tf.errors import EXIT_DATA_MISSING, EXIT_USAGE, DataMissingError, UsageError
+from maml_tf._io import check_writable
+from maml_tf._yaml import parse_yaml
+from maml_tf.errors import EXIT_DATA_MISSING, EXIT_SIGNAL, EXIT_USAGE, DataMissingError, UsageError
 from maml_tf.experiments.spec import PROFILES, ExperimentSpec, read_spec
 from maml_tf.models.factory import PRECISIONS, NetworkSpec
+from maml_tf.training.stopping import raise_for_signals
 
 if TYPE_CHECKING:
     from maml_tf.experiments.results import Curve, Result
@@ -70,9 +74,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_spec_options(export)
     add_data_option(export)
 
+    replay = commands.add_parser(
+        "replay", help="compute the iteration again at which a training stopped because something was not finite"
+    )
+    replay.add_argument("spec", type=pathlib.Path, metavar="SPEC.yaml")
+    add_spec_options(replay)
+    add_folder_options(replay)
+    for command in (train, evaluate, export, replay):
+        command.add_argument(
+            "--set",
+            nargs="+",
+            dest="changes",
+            metavar="KEY=VALUE",
+            help="values in place of the spec's, such as inner.step_size=0.05: a variant with a name and results of "
+            "its own, which no target judges",
+        )
+
     parsed = parser.parse_args(arguments)
+    run = {"train": _train, "evaluate": _evaluate, "export-training-loop": _export, "replay": _replay}
     with exit_codes():
-        {"train": _train, "evaluate": _evaluate, "export-training-loop": _export}[parsed.command](parsed)
+        run[parsed.command](parsed)
 
 
 def add_spec_options(parser: argparse.ArgumentParser) -> None:
@@ -112,18 +133,35 @@ def add_data_option(parser: argparse.ArgumentParser) -> None:
 
 
 def spec_from(path: str | os.PathLike, arguments: argparse.Namespace) -> ExperimentSpec:
-    """The spec of a file, under the chosen profile, seeds and precision.
+    """The spec of a file, under the chosen profile, changes, seeds and precision.
 
     Raises:
         UsageError: the file is not a spec, or its network cannot be computed in the chosen precision.
     """
-    spec = read_spec(path, arguments.profile)
+    spec = read_spec(path, arguments.profile, changes_from(getattr(arguments, "changes", None) or ()))
     if arguments.precision and arguments.precision != spec.model.precision:
         if not isinstance(spec.model, NetworkSpec):
             raise UsageError(f"{path}: --precision {arguments.precision}: {spec.model.network} has float32 only")
         model = dataclasses.replace(spec.model, precision=arguments.precision)
         spec = dataclasses.replace(spec, name=f"{spec.name}_{arguments.precision}", model=model, targets={})
     return dataclasses.replace(spec, seeds=tuple(arguments.seeds)) if arguments.seeds else spec
+
+
+def changes_from(arguments: Sequence[str]) -> dict[str, Any]:
+    """The values of `--set KEY=VALUE ...` by key; a value is read as in a spec file.
+
+    Raises:
+        UsageError: one is not of that form, or a key is given twice.
+    """
+    changes = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not (equals and key and text):
+            raise UsageError(f"--set {argument}: expected KEY=VALUE, such as inner.step_size=0.05")
+        if key in changes:
+            raise UsageError(f"--set {key}: given twice")
+        changes[key] = parse_yaml(text, f"--set {key}")
+    return changes
 
 
 def train_and_evaluate_from(
@@ -137,8 +175,17 @@ def train_and_evaluate_from(
         results, weights: the folders for the result file and the chosen weights.
     """
     from maml_tf.experiments.base import TrainingOptions
-    from maml_tf.experiments.run import train_and_evaluate
+    from maml_tf.experiments.results import result_path
+    from maml_tf.experiments.run import WEIGHTS_KEPT, train_and_evaluate
 
+    check_writable(arguments.runs, "--runs")
+    if spec.profile != "smoke":
+        check_writable(results, "--results")
+        written = result_path(spec.name, spec.profile, results)
+        if written.is_dir():
+            raise UsageError(f"--results {results}: {written} is a folder; the result file goes there")
+    if weights is not None and spec.profile in WEIGHTS_KEPT:
+        check_writable(weights, "--weights")
     result = train_and_evaluate(
         spec,
         runs_folder=arguments.runs,
@@ -244,6 +291,16 @@ def _evaluate_training(spec: ExperimentSpec, arguments: argparse.Namespace) -> N
     print(f"{spec.name} ({result.profile}): {result.iterations_done} of {result.iterations_asked} iterations")
 
 
+def _replay(arguments: argparse.Namespace) -> None:
+    spec = spec_from(arguments.spec, arguments)
+    from maml_tf.experiments.replay import replay
+    from maml_tf.runtime import configure_runtime
+
+    configure_runtime()
+    for line in replay(spec, runs_folder=arguments.runs, data_folder=arguments.data):
+        print(line)
+
+
 def _export(arguments: argparse.Namespace) -> None:
     specs = [spec_from(path, arguments) for path in arguments.specs]
     from maml_tf.export.spec_package import check_exportable, export_spec
@@ -259,7 +316,11 @@ def _export(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def exit_codes() -> Iterator[None]:
-    """Turns errors into the exit codes of maml_tf/errors.py; errors that the user caused have no traceback."""
+    """Turns errors into the exit codes of maml_tf/errors.py; errors that the user caused have no traceback.
+
+    SIGTERM ends what runs as Ctrl-C does.
+    """
+    raise_for_signals()
     try:
         yield
     except DataMissingError as error:
@@ -268,6 +329,14 @@ def exit_codes() -> Iterator[None]:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
+    except (FloatingPointError, OSError) as error:
+        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else f"{error}"
+        print("\n".join([f"error: {told}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+    except KeyboardInterrupt as interrupt:
+        told = str(interrupt) or "stopped; what trainings have saved stays, and the same command with --resume goes on"
+        print(told, file=sys.stderr)
+        sys.exit(EXIT_SIGNAL + getattr(interrupt, "number", signal.SIGINT))
     except Exception:
         traceback.print_exc()
         sys.exit(EXIT_USAGE)

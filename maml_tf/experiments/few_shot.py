@@ -16,6 +16,7 @@ from maml_tf.meta.losses import accuracy, cross_entropy_over_shots
 from maml_tf.meta.maml import MAML
 from maml_tf.tasks import random
 from maml_tf.tasks.episodes import Episodes
+from maml_tf.tasks.image_set import hashes_of
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
 ADAPTABLE_BY_METHOD = {"maml": "all_but_norm_offsets", "context_vector": "context_vector"}
@@ -58,6 +59,11 @@ class FewShotExperiment(CompiledExperiment):
             task_chunk=spec.meta.tasks_at_once,
             gradient_checkpointing=inner.recompute,
         )
+
+    @staticmethod
+    def data_hashes(spec: FewShotSpec, data_folder: str | os.PathLike | None) -> dict[str, str]:
+        """See `Experiment.data_hashes`."""
+        return hashes_of(spec.tasks.load(data_folder))
 
     def episodes(self, split: str, queries: int) -> Episodes:
         """The tasks of a split ("train", "validation" or "test"), with that many query images per class."""

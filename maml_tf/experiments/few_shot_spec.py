@@ -4,6 +4,7 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from maml_tf.errors import UsageError
+from maml_tf.experiments.checks import above_zero
 from maml_tf.experiments.registry import register
 from maml_tf.experiments.spec import (
     EvaluationSpec,
@@ -53,6 +54,7 @@ class FineTuningSpec(InnerSpec):
         for name in ("step_grid", "decay_grid"):
             if not getattr(self, name):
                 raise UsageError(f"{name}: at least one is needed")
+        above_zero(self, "decay_grid")
 
 
 @register(
@@ -73,8 +75,17 @@ class FewShotSpec(SupervisedSpec):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.method == "context_vector" and not self.model.context_size:
-            raise UsageError("the method 'context_vector' needs model.context_size")
+        if self.method in ("maml", "context_vector"):  # another method's class may do without
+            self.inner.check_adapts(self.method)
+        adaptable = self.inner.adaptable or self.method
+        if adaptable == "context_vector" and not self.model.context_size:
+            by = f"the method {self.method!r}" if self.method == adaptable else "inner.adaptable: 'context_vector'"
+            raise UsageError(f"{by} needs model.context_size")
+        if self.method == "context_vector" != adaptable:
+            raise UsageError(
+                f"inner.adaptable: {adaptable!r} is not allowed; the method 'context_vector' adapts z alone, the "
+                "method 'maml' what inner.adaptable says"
+            )
 
 
 @register("image_classification", "supervised", implementation="maml_tf.experiments.supervised:SupervisedExperiment")
@@ -90,6 +101,16 @@ class SupervisedBaselineSpec(SupervisedSpec):
     meta: MetaSpec
     evaluation: ShotsEvaluationSpec
     validation: ValidationSpec
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.inner.check_does_not_adapt(self.method)
+        if self.tasks.rotations:
+            raise UsageError("tasks.rotations: not allowed; 'supervised' learns to tell whole classes apart")
+        if self.model.context_size:
+            raise UsageError("model.context_size: not allowed; 'supervised' adapts no context vector")
+        if self.meta.tasks_at_once is not None:
+            raise UsageError("meta.tasks_at_once: not allowed; 'supervised' trains on images, not on tasks")
 
 
 def _check_registered(key, name, registry):

@@ -109,8 +109,8 @@ def read_result(path: str | os.PathLike) -> Result:
     result = from_mapping(Result, mapping, path)
     if result.spec != path.stem:
         raise UsageError(f"{path}: spec: {result.spec!r} is not allowed; the file's name says {path.stem!r}")
-    if not result.seeds:
-        raise UsageError(f"{path}: seeds: at least one is needed")
+    if not result.seeds or len(set(result.seeds)) < len(result.seeds):
+        raise UsageError(f"{path}: seeds: {list(result.seeds)} is not allowed; expected different ones, at least one")
     if result.iterations_asked < 0 or result.iterations_done < 0:
         raise UsageError(
             f"{path}: iterations_done, iterations_asked: {result.iterations_done}, {result.iterations_asked} are not "
@@ -122,6 +122,10 @@ def read_result(path: str | os.PathLike) -> Result:
                 raise UsageError(
                     f"{path}: {kind}.{name}.per_seed: {len(entry.per_seed)} values for {len(result.seeds)} seeds"
                 )
+    intervals = {f"targets.{name}": (value.ci95,) for name, value in result.targets.items()}
+    for name, half_widths in (intervals | {f"curves.{n}": c.ci95 for n, c in result.curves.items()}).items():
+        if min(half_widths, default=0.0) < 0:
+            raise UsageError(f"{path}: {name}.ci95: {min(half_widths)} is not allowed; expected numbers from 0")
     for name, value in result.targets.items():  # verdicts judge the mean, which the seeds must confirm
         over_seeds = sum(value.per_seed) / len(value.per_seed)
         if not math.isclose(value.mean, over_seeds, rel_tol=1e-5, abs_tol=1e-9):

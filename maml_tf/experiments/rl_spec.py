@@ -4,10 +4,17 @@ import dataclasses
 from typing import Literal, Self
 
 from maml_tf.errors import UsageError
+from maml_tf.experiments.checks import above_zero, at_least_one, not_negative
 from maml_tf.experiments.registry import register
-from maml_tf.experiments.spec import AdamSpec, EvaluationSpec, ExperimentSpec, InnerSpec, at_least_one
+from maml_tf.experiments.spec import (
+    AdamSpec,
+    EvaluationSpec,
+    ExperimentSpec,
+    InnerSpec,
+)
 from maml_tf.models.factory import NETWORKS, ModelSpec
 
+ADAPTING = ("maml", "context_vector")  # methods with an inner loop in training
 IMPLEMENTATION = "maml_tf.experiments.rl:ReinforcementLearningExperiment"
 
 
@@ -23,6 +30,8 @@ class GaussianPolicySpec(ModelSpec):
     def __post_init__(self):
         if not self.hidden:
             raise UsageError("hidden: at least one layer is needed")
+        at_least_one(self, "hidden")
+        not_negative(self, "context_size")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,8 +88,7 @@ class TrustRegionSpec:
 
     def __post_init__(self):
         at_least_one(self, "iterations", "batch_size")
-        if self.max_kl <= 0:
-            raise UsageError(f"max_kl: {self.max_kl} is not allowed; expected a number above 0")
+        above_zero(self, "max_kl")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,8 +102,14 @@ class ReturnEvaluationSpec(EvaluationSpec):
     def __post_init__(self):
         super().__post_init__()
         at_least_one(self, "trajectories")
-        if not self.later_factors:
-            raise UsageError("later_factors: at least one is needed")
+        if not self.later_factors or len(set(self.later_factors)) < len(self.later_factors):
+            raise UsageError(
+                f"later_factors: {list(self.later_factors)} is not allowed; expected different numbers, at least one"
+            )
+        above_zero(self, "later_factors")
+        not_negative(self, "step_size")
+        if self.steps and not self.step_size:
+            raise UsageError(f"step_size: 0 is not allowed; steps: {self.steps} asks for gradient steps")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,6 +120,27 @@ class PolicySections(ExperimentSpec):
     inner: PolicyGradientSpec
     evaluation: ReturnEvaluationSpec
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.method in ADAPTING:
+            self.inner.check_adapts(self.method)
+        else:
+            self.inner.check_does_not_adapt(self.method)
+        if bool(self.model.context_size) != (self.method == "context_vector"):
+            raise UsageError(
+                f"model.context_size: {self.model.context_size} is not allowed; the method 'context_vector' needs z, "
+                f"and the others adapt all weights: this is {self.method!r}"
+            )
+        if self.tasks.reveal_task != (self.method == "oracle"):
+            raise UsageError(
+                f"tasks.reveal_task: {str(self.tasks.reveal_task).lower()} is not allowed; the method 'oracle' sees "
+                f"the goal, the others do not: this is {self.method!r}"
+            )
+        if self.tasks.goal_every == "trajectory" and self.method in ADAPTING:
+            raise UsageError(
+                f"tasks.goal_every: 'trajectory' is not allowed; {self.method!r} adapts to a task, which has one goal"
+            )
+
 
 @register("reinforcement_learning", "maml", "pretrained", "oracle", "context_vector", implementation=IMPLEMENTATION)
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,11 +149,6 @@ class PolicyTrainingSpec(PolicySections):
 
     tasks: TrainingTaskSpec
     meta: TrustRegionSpec | PolicyAdamSpec
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.method == "context_vector" and not self.model.context_size:
-            raise UsageError("the method 'context_vector' needs model.context_size")
 
 
 @register("reinforcement_learning", "random", implementation=IMPLEMENTATION)

@@ -4,14 +4,13 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from maml_tf.errors import UsageError
+from maml_tf.errors import DataMissingError, UsageError
 from maml_tf.evaluation.intervals import half_width_95
 from maml_tf.experiments.base import Experiment, TrainingOptions
 from maml_tf.experiments.provenance import git_commit, provenance
@@ -86,10 +85,22 @@ def train(
         UsageError: the run directory holds an unfinished training, and the options do not say to resume it.
     """
     run_dir = run_directory_of(spec, seed, runs_folder, git_commit())
+    run_dir.data = experiment_class(spec).data_hashes(spec, data_folder)
     if restart and run_dir.path.exists():
-        shutil.rmtree(run_dir.path)
+        with run_dir.locked():
+            run_dir.clear()
     experiment = build_experiment(spec, seed, data_folder)
-    return Trained(experiment, experiment.train(run_dir, options or TrainingOptions()), run_dir)
+    try:
+        checkpoint = experiment.train(run_dir, options or TrainingOptions())
+    except (UsageError, DataMissingError, FloatingPointError):  # these say what is needed
+        raise
+    except Exception as error:
+        if run_dir.exists():
+            error.add_note(
+                f"{experiment.label}: the last saved state is in {run_dir.path}; the same command with --resume goes on"
+            )
+        raise
+    return Trained(experiment, checkpoint, run_dir)
 
 
 def evaluate(
@@ -170,7 +181,7 @@ def train_and_evaluate(
     """Trains and tests a spec unless that is done, and writes its result file and weights.
 
     The runs folder says what is done: it holds the finished trainings and, next to them, the result of testing them,
-    which is valid as long as the code is the same. Results of the `smoke` profile stay there: their numbers mean
+    which is valid as long as code and data are the same. Results of the `smoke` profile stay there: their numbers mean
     nothing.
 
     Args:
@@ -182,7 +193,9 @@ def train_and_evaluate(
     """
     tested = tested_folder(spec, runs_folder)
     result = None if restart else _tested_by_this_code(result_path(spec.name, spec.profile, tested))
-    if result is None:
+    if result is not None:
+        _check_data(spec, result, runs_folder, data_folder)
+    else:
         folders = {"runs_folder": runs_folder, "data_folder": data_folder}
 
         def trained() -> Iterator[Trained]:
@@ -264,6 +277,22 @@ def _settings_of(checkpoint: Checkpoint) -> dict[str, float | str]:
 def _history_of(checkpoint: Checkpoint) -> dict[str, tuple[tuple[float, ...], ...]]:
     rows = {"losses": checkpoint.losses, "validations": checkpoint.validations}
     return {name: tuple(tuple(map(float, row)) for row in curve) for name, curve in rows.items()}
+
+
+def _check_data(spec: ExperimentSpec, result: Result, runs_folder: Path, data_folder: Path | None) -> None:
+    """Raises a UsageError where a result that is taken as it is came from other data than the folder holds now."""
+    hashes = experiment_class(spec).data_hashes(spec, data_folder)
+    for seed in spec.seeds:
+        run_dir = run_directory_of(spec, seed, runs_folder)
+        run_dir.data = hashes
+        if run_dir.exists():
+            run_dir.read()
+    tested = result.data.get("sha256")
+    if hashes and tested is not None and tested not in hashes.values():
+        raise UsageError(
+            f"{spec.name}: its result is of other data: its SHA-256 is {tested}, that in {data_folder} is "
+            f"{', '.join(hashes.values())}. --data names the folder of the data sets; --restart trains anew"
+        )
 
 
 def _tested_by_this_code(path: pathlib.Path) -> Result | None:

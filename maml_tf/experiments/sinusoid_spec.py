@@ -4,8 +4,14 @@ import dataclasses
 from typing import ClassVar, Literal, Self
 
 from maml_tf.errors import UsageError
+from maml_tf.experiments.checks import above_zero, at_least_one, not_negative
 from maml_tf.experiments.registry import register
-from maml_tf.experiments.spec import InnerSpec, MetaSpec, ShotsEvaluationSpec, SupervisedSpec, at_least_one
+from maml_tf.experiments.spec import (
+    InnerSpec,
+    MetaSpec,
+    ShotsEvaluationSpec,
+    SupervisedSpec,
+)
 from maml_tf.models.factory import MLPSpec
 
 
@@ -49,6 +55,10 @@ class MultiTaskSpec:
 
     def __post_init__(self):
         at_least_one(self, "regressors", "batch_size", "max_steps")
+        above_zero(self, "threshold", "learning_rate")
+        not_negative(self, "strengths")
+        if not self.strengths:
+            raise UsageError("strengths: at least one is needed")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +72,18 @@ class SinusoidSections(SupervisedSpec):
     inner: TunedInnerSpec
     evaluation: ShotsEvaluationSpec
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.inner.step_size == "tuned" and self.evaluation.steps < 1:
+            raise UsageError("evaluation.steps: 0 is not allowed; a tuned step_size is chosen after 1 step or more")
+        if self.method != "maml":
+            self.inner.check_does_not_adapt(self.method)
+        if self.tasks.reveal_task != (self.method == "oracle"):
+            raise UsageError(
+                f"tasks.reveal_task: {str(self.tasks.reveal_task).lower()} is not allowed; the method 'oracle' sees "
+                f"the task, the others do not: this is {self.method!r}"
+            )
+
 
 @register("sinusoid", "maml", "pretrained", "oracle", implementation="maml_tf.experiments.sinusoid:SinusoidExperiment")
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,6 +92,11 @@ class SinusoidSpec(SinusoidSections):
 
     meta: MetaSpec
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.method == "maml":
+            self.inner.check_adapts(self.method)
+
 
 @register("sinusoid", "multitask", implementation="maml_tf.experiments.multi_task:MultiTaskExperiment")
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +104,12 @@ class MultiTaskAveragingSpec(SinusoidSections):
     """A multi-task row of Table 2. Its iterations are the regressors."""
 
     multitask: MultiTaskSpec
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("batch_norm", "context_size"):
+            if getattr(self.model, name):
+                raise UsageError(f"model.{name}: not allowed; the regressors of 'multitask' are plain networks")
 
     @property
     def iterations(self) -> int:

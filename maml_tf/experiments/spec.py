@@ -12,24 +12,18 @@ import importlib
 import json
 import os
 import pathlib
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from maml_tf.errors import UsageError
+from maml_tf.experiments.checks import above_zero, at_least_one, check_numbers, check_seeds, not_negative
 from maml_tf.experiments.registry import EXPERIMENTS, built_in_experiments
 from maml_tf.experiments.schema import from_mapping, given, read_yaml_mapping
 
 PROFILES = ("paper", "cpu", "smoke")
 # Fields of a spec that the file itself does not hold.
 FILLED_IN = ("name", "profile", "iterations_asked")
-
-
-def at_least_one(section: Any, *names: str) -> None:
-    """Raises a UsageError where one of these numbers of a section (or lists of numbers) is below one."""
-    for name in names:
-        values = getattr(section, name)
-        for value in values if isinstance(values, tuple) else (values,):
-            if value is not None and value < 1:
-                raise UsageError(f"{name}: {value} is not allowed; expected a whole number from 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +36,7 @@ class AdamSpec:
 
     def __post_init__(self):
         at_least_one(self, "iterations", "batch_size")
+        above_zero(self, "learning_rate")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,6 +49,7 @@ class MetaSpec(AdamSpec):
     def __post_init__(self):
         super().__post_init__()
         at_least_one(self, "tasks_at_once")
+        above_zero(self, "gradient_clip")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +61,33 @@ class InnerSpec:
     def __post_init__(self):
         if self.train_steps < 0:
             raise UsageError(f"train_steps: {self.train_steps} is not allowed; expected a whole number from 0")
+        for name in ("step_size", "step_grid"):  # a subclass says which of them it has
+            if hasattr(self, name):
+                (not_negative if name == "step_size" else above_zero)(self, name)
+
+    def check_adapts(self, method: str) -> None:
+        """Refuses an inner loop that changes nothing, for a method that adapts in training."""
+        if self.train_steps < 1:
+            raise UsageError(f"inner.train_steps: {self.train_steps} is not allowed; {method!r} adapts: from 1")
+        step_size = getattr(self, "step_size", None)
+        if step_size == "tuned":
+            raise UsageError(
+                f"inner.step_size: 'tuned' is not allowed; {method!r} trains with a number, a tuned step is for the "
+                "test of a network that is trained without adaptation"
+            )
+        if step_size == 0:
+            raise UsageError(f"inner.step_size: 0 is not allowed; {method!r} adapts: expected a number above 0")
+
+    def check_does_not_adapt(self, method: str) -> None:
+        """Refuses keys that a method which is trained without an inner loop would ignore."""
+        if self.train_steps:
+            raise UsageError(
+                f"inner.train_steps: {self.train_steps} is not allowed; {method!r} is trained without adaptation: "
+                "expected 0"
+            )
+        for name in ("first_order", "likelihood_ratio"):
+            if getattr(self, name, False):
+                raise UsageError(f"inner.{name}: not allowed; {method!r} is trained without adaptation")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +100,7 @@ class ValidationSpec:
 
     def __post_init__(self):
         at_least_one(self, "every", "tasks")
+        not_negative(self, "steps")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,6 +112,7 @@ class EvaluationSpec:
 
     def __post_init__(self):
         at_least_one(self, "tasks")
+        not_negative(self, "steps")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,8 +124,8 @@ class ShotsEvaluationSpec(EvaluationSpec):
     def __post_init__(self):
         super().__post_init__()
         at_least_one(self, "shots")
-        if not self.shots:
-            raise UsageError("shots: at least one is needed")
+        if not self.shots or len(set(self.shots)) < len(self.shots):
+            raise UsageError(f"shots: {list(self.shots)} is not allowed; expected different numbers, at least one")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +162,7 @@ class ExperimentSpec:
             """A section that a subclass adds."""
 
     def __post_init__(self):
+        check_seeds(self.seeds)
         for target, answer in self.targets.items():
             if not 0 <= answer.step <= self.evaluation.steps:
                 raise UsageError(
@@ -191,7 +217,9 @@ class SupervisedSpec(ExperimentSpec):
         return min(self.eval_batch_size, num_tasks)
 
 
-def read_spec(path: str | os.PathLike, profile: str = "paper") -> ExperimentSpec:
+def read_spec(
+    path: str | os.PathLike, profile: str = "paper", changes: Mapping[str, Any] | None = None
+) -> ExperimentSpec:
     """Reads an experiment spec under a profile.
 
     The file's `profiles:` section maps each profile to the values that it overrides, by dotted keys
@@ -200,6 +228,8 @@ def read_spec(path: str | os.PathLike, profile: str = "paper") -> ExperimentSpec
     Args:
         path: the YAML file; its stem is the spec's name.
         profile: one of PROFILES.
+        changes: values by dotted keys (`{"inner.step_size": 0.05}`) that come last. The spec is then a variant: it has
+            a name of its own, and no target judges it.
 
     Raises:
         UsageError: the file is missing or not as described; the message names file, key and what is allowed.
@@ -216,16 +246,32 @@ def read_spec(path: str | os.PathLike, profile: str = "paper") -> ExperimentSpec
     specs = {}
     for each in ("paper", *overrides):  # all of them, so that a mistake in one is found before it is used
         changed = copy.deepcopy(mapping)
-        for dotted, value in (overrides.get(each) or {}).items():
-            _override(changed, dotted, value, path)
+        section = overrides.get(each)
+        if not isinstance(section, dict | None) or not all(isinstance(key, str) for key in section or ()):
+            raise UsageError(
+                f"{path}: profiles.{each}: {section!r} is not allowed; expected a mapping from keys such as "
+                "meta.iterations to values"
+            )
+        for dotted, value in (section or {}).items():
+            _override(changed, dotted, value, path, "profiles")
+        for dotted, value in (changes or {}).items():
+            _override(changed, dotted, value, path, "--set", optional=True)
         specs[each] = _spec_from(changed, each, path)
-    return dataclasses.replace(specs[profile], iterations_asked=specs["paper"].iterations)
+    spec = dataclasses.replace(specs[profile], iterations_asked=specs["paper"].iterations)
+    return dataclasses.replace(spec, name=_variant_name(spec.name, changes), targets={}) if changes else spec
+
+
+def _variant_name(name: str, changes: Mapping[str, Any]) -> str:
+    """The name of a variant: `sinusoid_maml+inner.step_size=0.05`."""
+    text = "+".join([name, *(f"{key}={value}" for key, value in sorted(changes.items()))])
+    return re.sub(r"[^\w.=+-]", "-", text, flags=re.ASCII)[:150]
 
 
 def _spec_from(mapping: dict[str, Any], profile: str, path: pathlib.Path) -> ExperimentSpec:
     for key in FILLED_IN:
         if key in mapping:
             raise UsageError(f"{path}: unknown key {key!r}: it is filled in when the file is read")
+    check_numbers(mapping, path)
     _import_modules(mapping.get("imports", []), path)
     cls = _class_of(mapping, path)
     return from_mapping(cls, mapping | {"name": path.stem, "profile": profile}, path)
@@ -253,20 +299,23 @@ def _class_of(mapping: dict[str, Any], path: pathlib.Path) -> type[ExperimentSpe
         allowed = methods if key == "experiment" else methods[chosen[0]]
         if key not in mapping:
             raise UsageError(f"{path}: the key {key!r} is missing; allowed are {', '.join(map(repr, allowed))}")
-        if mapping[key] not in allowed:
+        if not isinstance(mapping[key], str) or mapping[key] not in allowed:
             expected = ", ".join(map(repr, allowed))
             raise UsageError(f"{path}: {key}: {mapping[key]!r} is not allowed; expected one of {expected}")
         chosen.append(mapping[key])
     return EXPERIMENTS[tuple(chosen)]
 
 
-def _override(mapping: dict[str, Any], dotted: str, value: Any, path: pathlib.Path) -> None:
+def _override(
+    mapping: dict[str, Any], dotted: str, value: Any, path: pathlib.Path, who: str, optional: bool = False
+) -> None:
+    """Sets a value by its dotted key. With `optional` a key that the spec leaves at its default may be set, too."""
     *sections, key = dotted.split(".")
     for section in sections:
         inside = mapping.get(section)
         if not isinstance(inside, dict):
-            raise UsageError(f"{path}: profiles: {dotted}: there is no section {section!r} to override")
+            raise UsageError(f"{path}: {who}: {dotted}: there is no section {section!r} to override")
         mapping = inside
-    if key not in mapping:
-        raise UsageError(f"{path}: profiles: {dotted}: the spec has no such key; it has {', '.join(mapping)}")
+    if key not in mapping and not (optional and sections):
+        raise UsageError(f"{path}: {who}: {dotted}: the spec has no such key; it has {', '.join(map(str, mapping))}")
     mapping[key] = value

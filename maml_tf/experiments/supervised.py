@@ -25,6 +25,7 @@ from maml_tf.models.batch_norm import given_statistics
 from maml_tf.runtime import available_cores
 from maml_tf.tasks import random
 from maml_tf.tasks.episodes import Episodes
+from maml_tf.tasks.image_set import hashes_of
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
 STATISTICS_BATCHES, STATISTICS_BATCH = 20, 128  # training images that batch norm's fixed statistics are taken from
@@ -68,6 +69,11 @@ class SupervisedExperiment(CompiledExperiment):
             return fine_tuning_accuracies(self.tuned_model, statistics, loss, body, task, step_size, decay, steps)
 
         self.nearest_neighbour, self.fine_tuning = _for_blocks(nearest, spec.block), _for_blocks(tuned, spec.block)
+
+    @staticmethod
+    def data_hashes(spec: SupervisedBaselineSpec, data_folder: str | os.PathLike | None) -> dict[str, str]:
+        """See `Experiment.data_hashes`."""
+        return hashes_of(spec.tasks.load(data_folder))
 
     def validate(self, params: Sequence[tf.Tensor]) -> float:
         """Nearest-neighbour accuracy in percent by cosine on the validation tasks, K = the first tested."""

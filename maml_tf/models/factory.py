@@ -52,6 +52,10 @@ class NetworkSpec(ModelSpec):
     context_size: int = 0  # numbers (channels, for images) of the context vector z (Appendix C.2)
     precision: Literal["float32", "tensor_float_32", "bfloat16"] = "float32"  # of the factors of matrix products
 
+    def __post_init__(self):
+        if self.context_size < 0:
+            raise UsageError(f"context_size: {self.context_size} is not allowed; expected a whole number from 0")
+
     @abc.abstractmethod
     def build(self, input_shape: tuple[int, ...], outputs: int) -> keras.Model:
         """A model with fresh weights from Keras' global seed.
@@ -82,8 +86,11 @@ class MLPSpec(NetworkSpec):
     batch_norm: bool = False  # in every hidden layer
 
     def __post_init__(self):
-        if not self.hidden:
-            raise UsageError("hidden: at least one layer is needed")
+        super().__post_init__()
+        if not self.hidden or min(self.hidden) < 1:
+            raise UsageError(
+                f"hidden: {list(self.hidden)} is not allowed; expected whole numbers from 1, at least one layer"
+            )
 
     def build(self, input_shape, outputs):
         from maml_tf.models.mlp import MLP
@@ -100,6 +107,7 @@ class ConvSpec(NetworkSpec):
     filters: int  # of every block
 
     def __post_init__(self):
+        super().__post_init__()
         if self.filters < 1:
             raise UsageError(f"filters: {self.filters} is not allowed; expected a whole number from 1")
 

@@ -41,9 +41,9 @@ class ImageTaskSpec(abc.ABC):
     rotations: bool = False  # one random rotation by a multiple of 90 degrees per class and task
 
     def __post_init__(self):
-        for name in ("ways", "shots", "train_queries", "test_queries"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: {getattr(self, name)} is not allowed; expected a whole number from 1")
+        for name, least in (("ways", 2), ("shots", 1), ("train_queries", 1), ("test_queries", 1)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name}: {getattr(self, name)} is not allowed; expected a whole number from {least}")
 
     @abc.abstractmethod
     def load(self, data_folder: str | os.PathLike | None) -> dict[str, ImageSet]:
@@ -73,6 +73,11 @@ class OmniglotTasks(ImageTaskSpec):
     image_shape = (omniglot.SIDE, omniglot.SIDE, 1)
 
     split_seed: int  # of the split of the characters
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.split_seed < 0:
+            raise UsageError(f"split_seed: {self.split_seed} is not allowed; expected a whole number from 0")
 
     def load(self, data_folder: str | os.PathLike | None) -> dict[str, ImageSet]:
         return omniglot.split_omniglot(omniglot.load_omniglot(prepared(data_folder)), self.split_seed)

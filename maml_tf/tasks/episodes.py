@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
 from maml_tf.tasks.random import split, uniform
 
@@ -25,19 +26,19 @@ class Episodes(TaskDistribution):
         rotations: rotate every class of every task by 0, 90, 180 or 270 degrees (square images only).
 
     Raises:
-        ValueError: there are fewer than N classes or fewer than K + Q images of a class, or rotated images are not
+        UsageError: there are fewer than N classes or fewer than K + Q images of a class, or rotated images are not
             square.
     """
 
     def __init__(self, images: np.ndarray | tf.Tensor, ways: int, shots: int, queries: int, rotations: bool = False):
         self.classes, self.images_per_class, *self.image_shape = images.shape
         if ways > self.classes or shots + queries > self.images_per_class:
-            raise ValueError(
+            raise UsageError(
                 f"{ways} ways of {shots} + {queries} images cannot be drawn from {self.classes} classes of "
                 f"{self.images_per_class} images"
             )
         if rotations and self.image_shape[0] != self.image_shape[1]:
-            raise ValueError(f"rotations need square images, not {self.image_shape}")
+            raise UsageError(f"rotations need square images, not {self.image_shape}")
         self.images = tf.reshape(tf.convert_to_tensor(images), [-1, *self.image_shape])
         self.ways = ways
         self.shots = shots

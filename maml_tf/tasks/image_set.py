@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -62,10 +62,12 @@ def write_image_set(
     with atomic_write(array_file, "wb") as file:
         shape = _write_classes(file, images, len(class_names))
         manifest_file.unlink(missing_ok=True)
+    checksum = file_sha256(array_file)
+    _keep_checksum(array_file, checksum)
     manifest = {
         "name": name,
         "origin": origin,
-        "sha256": file_sha256(array_file),
+        "sha256": checksum,
         "shape": shape,
         "class_names": list(class_names),
     }
@@ -92,12 +94,15 @@ def _write_classes(file, classes, num_classes):
 
 
 def read_image_set(folder: str | os.PathLike, name: str, verify: bool = False) -> ImageSet:
-    """Opens a prepared set.
+    """Opens a prepared set and compares its checksum with the manifest's.
+
+    A checksum that was computed is kept next to the array, in `.<name>.checksum.json`, with the array's size and time
+    stamps. It is computed again when one of them has changed.
 
     Args:
         folder: the folder of prepared sets.
         name: "omniglot", ...
-        verify: also compare the array's checksum with the manifest's.
+        verify: compute the checksum in any case.
 
     Raises:
         DataMissingError: a file is missing, or is not what the manifest says; names the file and the remedy.
@@ -121,9 +126,54 @@ def read_image_set(folder: str | os.PathLike, name: str, verify: bool = False) -
             f"{array_file} holds {images.dtype} {list(images.shape)}, its manifest says uint8 {shape} with "
             f"{len(names)} classes; remove both, then {remedy}"
         )
-    if verify and file_sha256(array_file) != checksum:
+    if _checksum(array_file, anew=verify) != checksum:
         raise DataMissingError(f"{array_file} does not have the checksum in its manifest; remove both, then {remedy}")
     return ImageSet(images, names, source)
+
+
+def hashes_of(splits: Mapping[str, ImageSet]) -> dict[str, str]:
+    """The SHA-256 of every array that some splits are selected from, by name.
+
+    Args:
+        splits: ImageSets by the name of the split. One without a checksum in its `source` is read as a whole.
+    """
+    hashes = {}
+    for split, image_set in splits.items():
+        name = str(image_set.source.get("name", split))
+        checksum = image_set.source.get("sha256") or hashlib.sha256(np.ascontiguousarray(image_set.images)).hexdigest()
+        hashes[name if hashes.get(name, checksum) == checksum else f"{name} {split}"] = checksum
+    return hashes
+
+
+def _checksum(array_file: pathlib.Path, anew: bool) -> str:
+    """The SHA-256 of an array, as it was computed when the file had this size and these time stamps."""
+    try:
+        kept = json.loads(_checksum_file(array_file).read_text(encoding="utf-8"))
+        if not anew and kept["file"] == _stamps(array_file):
+            return kept["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):  # none is kept, or it cannot be read
+        pass
+    checksum = file_sha256(array_file)
+    _keep_checksum(array_file, checksum)
+    return checksum
+
+
+def _keep_checksum(array_file: pathlib.Path, checksum: str) -> None:
+    try:
+        with atomic_write(_checksum_file(array_file)) as file:
+            json.dump({"file": _stamps(array_file), "sha256": checksum}, file)
+    except OSError:  # a folder that is only read from
+        pass
+
+
+def _checksum_file(array_file: pathlib.Path) -> pathlib.Path:
+    return array_file.with_name(f".{array_file.stem}.checksum.json")
+
+
+def _stamps(array_file: pathlib.Path) -> dict[str, int]:
+    found = array_file.stat()
+    # The change time is the system's: a program that writes and then restores the modification time does not set it.
+    return {"size": found.st_size, "modified_ns": found.st_mtime_ns, "changed_ns": found.st_ctime_ns}
 
 
 def file_sha256(*paths: str | os.PathLike) -> str:

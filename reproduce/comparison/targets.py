@@ -8,6 +8,9 @@ import typing
 from maml_tf.errors import UsageError
 from maml_tf.experiments.schema import from_mapping, read_yaml_mapping
 
+# Keys of a target's setting that count something.
+COUNTS = ("ways", "shots", "eval_query_per_class", "n_tasks", "tasks", "trajectories")
+
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
@@ -52,6 +55,16 @@ class Target:
     n_forward: int | None = None
     forward_mean: float | None = None
     backward_mean: float | None = None
+
+    def __post_init__(self):
+        for name in ("paper_ci95", "paper_std_over_tasks"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise UsageError(f"{name}: {value} is not allowed; expected a number from 0")
+        for name, value in self.setting.items():
+            counts = isinstance(value, int) and not isinstance(value, bool)
+            if counts and name in COUNTS and value < 1:
+                raise UsageError(f"setting.{name}: {value} is not allowed; expected a whole number from 1")
 
     @property
     def gated(self) -> bool:

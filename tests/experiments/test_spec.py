@@ -146,7 +146,7 @@ def test_a_wrong_spec_is_an_error_that_names_the_key(tmp_path, old, new, message
         ),
         ("  step_size: 0.1 ", "  step_size: tuned ", r"inner.step_size: 'tuned' is not allowed; expected a number"),
         ("max_kl: 0.02", "max_kl: 0", r"meta: max_kl: 0.0 is not allowed; expected a number above 0"),
-        ("  steps: 3", "  later_factors: []\n  steps: 3", r"evaluation: later_factors: at least one is needed"),
+        ("  steps: 3", "  later_factors: []\n  steps: 3", r"evaluation: later_factors: \[\] is not allowed"),
     ],
 )
 def test_what_a_policys_training_would_pass_over_is_an_error(tmp_path, old, new, message):

@@ -1,6 +1,7 @@
 """Prepared image sets: they are read as written, and errors name what is wrong."""
 
 import hashlib
+import os
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def test_what_is_written_is_read(tmp_path):
     assert read.class_names == written.class_names == ("a", "b", "c")
     assert read.source == {"name": "small", "origin": "a test", "sha256": file_sha256(tmp_path / "small.npy")}
     assert isinstance(read.images, np.memmap)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.json", "small.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".small.checksum.json", "small.json", "small.npy"]
 
 
 def test_select_takes_classes_in_the_order_asked_for(tmp_path):
@@ -39,9 +40,9 @@ def test_missing_and_damaged_sets_are_named(tmp_path):
     array = tmp_path / "small.npy"
     content = array.read_bytes()
     array.write_bytes(content[:-1] + b"\x00")
-    read_image_set(tmp_path, "small")
-    with pytest.raises(DataMissingError, match=r"small.npy does not have the checksum"):
-        read_image_set(tmp_path, "small", verify=True)
+    for verify in (False, True):
+        with pytest.raises(DataMissingError, match=r"small.npy does not have the checksum"):
+            read_image_set(tmp_path, "small", verify=verify)
     array.write_bytes(content[:100])
     with pytest.raises(DataMissingError, match=r"small.npy or its manifest is damaged"):
         read_image_set(tmp_path, "small")
@@ -72,7 +73,7 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
     with pytest.raises(DataMissingError, match="second class"):
         write(tmp_path, unreadable())
     np.testing.assert_array_equal(read_image_set(tmp_path, "small", verify=True).images, IMAGES)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.json", "small.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".small.checksum.json", "small.json", "small.npy"]
 
 
 def test_a_new_array_is_never_used_with_the_old_manifest(tmp_path, monkeypatch):
@@ -104,3 +105,38 @@ def test_the_checksum_of_several_files_is_that_of_their_contents_in_a_row(tmp_pa
     for path, content in zip(paths, (b"one", b"two"), strict=True):
         path.write_bytes(content)
     assert file_sha256(*paths) == hashlib.sha256(b"onetwo").hexdigest()
+
+
+def test_a_checksum_is_computed_again_only_when_the_file_has_changed(tmp_path, monkeypatch):
+    write(tmp_path)
+    array, computed = tmp_path / "small.npy", []
+    monkeypatch.setattr(image_set, "file_sha256", lambda path: computed.append(path) or file_sha256(path))
+    read_image_set(tmp_path, "small")
+    assert not computed
+    os.utime(array)
+    read_image_set(tmp_path, "small")
+    read_image_set(tmp_path, "small")
+    assert computed == [array]
+    before = array.stat()
+    with open(array, "r+b") as file:  # in the middle, with the old modification time
+        file.seek(-20, os.SEEK_END)
+        file.write(b"\xff" * 10)
+    os.utime(array, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DataMissingError, match=r"small.npy does not have the checksum"):
+        read_image_set(tmp_path, "small")
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"file": 1, "sha256": "x"}'])
+def test_a_kept_checksum_that_cannot_be_used_is_computed_again(tmp_path, content):
+    write(tmp_path)
+    (tmp_path / ".small.checksum.json").write_text(content)
+    read_image_set(tmp_path, "small")
+
+
+def test_the_hashes_of_splits_name_every_array(tmp_path):
+    one = write(tmp_path)
+    other = image_set.ImageSet(IMAGES[:1] + 1, ("a",), {})
+    hashes = image_set.hashes_of({"train": one.select([0]), "validation": one.select([1]), "test": other})
+    assert hashes["small"] == one.source["sha256"]
+    assert hashes["test"] == hashlib.sha256(np.ascontiguousarray(other.images)).hexdigest()
+    assert len(hashes) == 2
