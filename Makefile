@@ -52,7 +52,7 @@ SPEC_FILE = $(call quote,reproduce/specs/$(SPEC).yaml)
 .DEFAULT_GOAL := help
 
 ##@ Start
-.PHONY: help help-variables setup data reproduce compare
+.PHONY: help help-variables setup data reproduce compare verify
 help:  ## this list
 	@sed -nE -e 's/^##@ (.*)/\n\1/p' -e 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
 		| awk -F '\t' 'NF == 2 {printf "  make %-27s %s\n", $$1, $$2; next} {print}'
@@ -84,6 +84,9 @@ reproduce: setup  ## the sinusoid: Figures 2, 3, 6, 7 and Table 2, three seeds, 
 
 compare: setup  ## the paper's numbers, the published ones and yours; fails on a miss that is not a known failure (2 seconds)
 	$(RUN) -m reproduce.compare
+
+verify: setup  ## test a sample of the committed weights again and compare with the published results (2 minutes); SPEC="name ..."
+	$(RUN) -m reproduce.verify $(call quote_words,$(SPEC))
 
 ##@ Sinusoid
 .PHONY: sinusoid-maml sinusoid-baselines sinusoid-variants fig2 fig3 fig6 fig7 table2 table2-multitask
@@ -227,7 +230,7 @@ bench-peers: setup  ## speed compared with JAX, PyTorch, torchopt and envpool, e
 	$(RUN) -m benchmarks.run --peers
 
 ##@ Development
-.PHONY: test lint lock wheel-check clean clean-runs
+.PHONY: test lint lock kills mutants wheel-check clean clean-runs
 test: setup  ## the tests, in processes of at most 2.5 GB, one on each core (8 minutes)
 	$(RUN) tests/tools/run_tests.py
 
@@ -238,6 +241,12 @@ lint: setup  ## style, formatting and types (15 seconds)
 
 lock: setup  ## write constraints.txt again, after a change of a requirements file (1 second)
 	$(RUN) tests/tools/lock.py
+
+kills: setup  ## kill trainings of every kind 40 times and resume them: each ends with the same bits (15 minutes)
+	$(RUN) tests/tools/kills.py
+
+mutants: setup  ## over 100 one-line mutations of the science, each with the test that must fail on it; writes docs/mutants.md (20 minutes)
+	$(RUN) tests/tools/mutants.py
 
 wheel-check: setup  ## install the wheel with other versions of the dependencies, and run the README's example from it (5 minutes)
 	tests/tools/wheel_check.sh numpy==2.3.5

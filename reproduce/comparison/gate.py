@@ -8,6 +8,7 @@ from maml_tf._io import atomic_write
 from maml_tf._yaml import read_yaml
 from maml_tf.errors import EXIT_OUTSIDE_TOLERANCE, EXIT_WITHIN_TOLERANCE, UsageError
 from maml_tf.experiments.schema import from_mapping
+from reproduce.comparison.drift import drifts
 from reproduce.comparison.verdicts import HOLDS, JUDGED, MISS, Comparison, Judgement, Row
 
 
@@ -49,8 +50,9 @@ def gate(comparison: Comparison, expected: Judged | None = None) -> tuple[int, l
     """The exit code of a comparison, and the reasons.
 
     It fails where a published result or one of yours is outside its tolerance and is not a known failure; where a
-    published result holds that is listed as a known failure, unless it is flaky; and where the published results judge
-    fewer targets or claims than expected, because result files or curves are missing.
+    published result holds that is listed as a known failure, unless it is flaky; where a result of yours is not the
+    published one again (`drift`), which a known failure does not excuse; and where the published results judge fewer
+    targets or claims than expected, because result files or curves are missing.
 
     Args:
         comparison: everything, or some of its rows.
@@ -67,6 +69,7 @@ def gate(comparison: Comparison, expected: Judged | None = None) -> tuple[int, l
         listed = row.known_failure is not None and not row.known_failure.flaky
         if listed and row.published.verdict in HOLDS:
             messages.append(f"{row.target.id}: passes; remove it from the list of known failures")
+    messages += drifts(comparison.results, comparison.own_results)
     if expected is not None:
         judged = judged_by_published(comparison)
         for kind in ("targets", "claims"):

@@ -39,7 +39,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPECS = "reproduce/specs"
 SPECS_PER_PROCESS = 4  # TensorFlow starts once for this number of specs; their memory stays below 4 GB
 # What legitimately differs between two runs of the same code.
-STATE_IGNORED = {"seconds", "trained_at"}
+STATE_IGNORED = {"seconds", "trained_at", "data"}
 RESULT_IGNORED = {"git_commit", "packages", "hardware", "wall_seconds", "command"}
 SETTINGS_IGNORED = {"training_seconds", "validation_seconds", "trained_at"}
 # The prepared data sets: name, classes, images a class, image shape (data/README.md).
