@@ -291,7 +291,7 @@ def _check_data(spec: ExperimentSpec, result: Result, runs_folder: Path, data_fo
     if hashes and tested is not None and tested not in hashes.values():
         raise UsageError(
             f"{spec.name}: its result is of other data: its SHA-256 is {tested}, that in {data_folder} is "
-            f"{', '.join(hashes.values())}. --data names the folder of the data sets; --restart trains anew"
+            f"{', '.join(hashes.values())}. --data names the folder of the data sets; --restart begins again"
         )
 
 

@@ -126,7 +126,7 @@ def read_image_set(folder: str | os.PathLike, name: str, verify: bool = False) -
             f"{array_file} holds {images.dtype} {list(images.shape)}, its manifest says uint8 {shape} with "
             f"{len(names)} classes; remove both, then {remedy}"
         )
-    if _checksum(array_file, anew=verify) != checksum:
+    if _checksum(array_file, always=verify) != checksum:
         raise DataMissingError(f"{array_file} does not have the checksum in its manifest; remove both, then {remedy}")
     return ImageSet(images, names, source)
 
@@ -145,11 +145,11 @@ def hashes_of(splits: Mapping[str, ImageSet]) -> dict[str, str]:
     return hashes
 
 
-def _checksum(array_file: pathlib.Path, anew: bool) -> str:
+def _checksum(array_file: pathlib.Path, always: bool) -> str:
     """The SHA-256 of an array, as it was computed when the file had this size and these time stamps."""
     try:
         kept = json.loads(_checksum_file(array_file).read_text(encoding="utf-8"))
-        if not anew and kept["file"] == _stamps(array_file):
+        if not always and kept["file"] == _stamps(array_file):
             return kept["sha256"]
     except (OSError, ValueError, KeyError, TypeError):  # none is kept, or it cannot be read
         pass
