@@ -35,9 +35,7 @@ class TaskBatch(NamedTuple):
         shapes = {name: [list(x.shape) for x in tf.nest.flatten(value)] for name, value in self._asdict().items()}
         first = [shape[0] if shape else None for of_field in shapes.values() for shape in of_field]
         if first[0] is None or first != [first[0]] * len(first):
-            raise ValueError(
-                f"every tensor of a TaskBatch has the task axis first, of one length; the shapes: {shapes}"
-            )
+            raise ValueError(f"every tensor of a TaskBatch needs the task axis first, of one length, not {shapes}")
         return first[0]
 
     def tasks(self, start: int, stop: int) -> "TaskBatch":

@@ -1,10 +1,16 @@
 """`adapt` on problems with a closed form, and its errors."""
 
+import weakref
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from maml_tf.meta.inner_loop import adapt
+from maml_tf.meta.inner_updates import GradientDescent
+from maml_tf.meta.losses import mean_squared_error
+from maml_tf.meta.maml import MAML
 
 A = np.array([[2.0, 0.3], [0.3, 1.0]])
 CENTRE = np.array([1.0, -2.0])
@@ -66,3 +72,35 @@ def test_a_task_axis_gives_every_task_its_own_gradient():
         1,
     )
     np.testing.assert_allclose(after[-1][0], [[0.5], [1.5], [3.0]])
+
+
+def test_adapting_to_one_task_keeps_few_copies_of_the_weights():
+    references, alive = [], []
+
+    class Noting(GradientDescent):
+        def __call__(self, weights, *arguments):
+            references.append(weakref.ref(weights[0]))
+            alive.append(sum(reference() is not None for reference in references))
+            return super().__call__(weights, *arguments)
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(3)])
+    learner = MAML(model, mean_squared_error, 0.01, 1, inner_update=Noting())
+    learner.adapt(np.ones((2, 1), np.float32), np.ones((2, 3), np.float32), num_steps=30)
+    assert len(alive) == 30
+    assert max(alive) <= 3
+
+
+def test_a_weight_that_is_gathered_from_is_adapted_as_by_the_dense_gradient():
+    table, rows = tf.reshape(tf.range(6.0), [3, 2]), tf.constant([0, 2, 0])
+    gathered = adapt(lambda p, _: tf.reduce_sum(tf.gather(p[0], rows) ** 2), [table], None, 0.1, 2)[-1]
+    one_hot = adapt(lambda p, _: tf.reduce_sum(tf.matmul(tf.one_hot(rows, 3), p[0]) ** 2), [table], None, 0.1, 2)[-1]
+    np.testing.assert_allclose(gathered[0], one_hot[0], rtol=1e-6)
+
+
+def test_state_is_passed_from_call_to_call():
+    def loss(weights, support, state):
+        return tf.reduce_sum(weights[0] * state[0]), [state[0] + 1.0]
+
+    steps = adapt(loss, [tf.constant(0.0), tf.constant(1.0)], None, 1.0, 3, num_state=1)
+    assert [float(theta[0]) for theta in steps] == [0.0, -1.0, -3.0, -6.0]
+    assert [float(theta[1]) for theta in steps] == [1.0, 2.0, 3.0, 4.0]

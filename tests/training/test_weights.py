@@ -1,5 +1,6 @@
 """Weight files: parameters by name, checked when they are read."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -53,3 +54,58 @@ def test_parameters_of_the_inner_update_are_written_and_read_too(tmp_path):
     assert equal(read_weights(tmp_path / "weights.npz", learner), params)
     with pytest.raises(UsageError, match=r"rate has shape \(\), the model's is None"):
         read_weights(tmp_path / "weights.npz", learner.model)
+
+
+def nested():
+    def part(name):
+        x = keras.Input((2,))
+        return keras.Model(x, keras.layers.Dense(2, name="dense")(x), name=name)
+
+    return keras.Sequential([keras.Input((2,)), part("a"), part("b"), keras.layers.Dense(1, name="dense")])
+
+
+def test_layers_of_one_name_in_two_parts_are_kept_apart(tmp_path):
+    model = nested()
+    params = [tf.fill(v.shape, float(i)) for i, v in enumerate(model.trainable_variables)]
+    write_weights(tmp_path / "weights.npz", model, params)
+    with np.load(tmp_path / "weights.npz") as archive:
+        assert archive.files == [f"{part}dense/{name}" for part in ("a/", "b/", "") for name in ("kernel", "bias")]
+    assert equal(read_weights(tmp_path / "weights.npz", nested()), params)
+
+
+def test_files_from_before_the_paths_are_read(tmp_path):
+    """Layer and variable, with a number where they repeat."""
+    model = nested()
+    params = [np.full(v.shape, float(i), np.float32) for i, v in enumerate(model.trainable_variables)]
+    names = [f"dense/{name}{number}" for number in ("", "_2", "_3") for name in ("kernel", "bias")]
+    np.savez(tmp_path / "old.npz", **dict(zip(names, params, strict=True)))
+    assert equal(read_weights(tmp_path / "old.npz", model), params)
+    np.savez(tmp_path / "lost.npz", **dict(zip(names[:4], params[:4], strict=True)))
+    with pytest.raises(UsageError, match="weights of another model"):
+        read_weights(tmp_path / "lost.npz", model)
+
+
+def test_two_weights_of_one_path_cannot_be_written(tmp_path):
+    class Twins(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.layers_of_one_name = [keras.layers.Dense(2, name="dense") for _ in range(2)]
+
+        def call(self, x):
+            return self.layers_of_one_name[1](self.layers_of_one_name[0](x))
+
+    model = Twins()
+    model(np.zeros((1, 2), np.float32))
+    with pytest.raises(UsageError, match="2 weights of the model have the path 'dense/kernel'"):
+        write_weights(tmp_path / "weights.npz", model, [tf.convert_to_tensor(v) for v in model.trainable_variables])
+    assert not list(tmp_path.iterdir())
+
+
+def test_running_statistics_are_a_part_of_the_file(tmp_path):
+    norm = keras.layers.BatchNormalization(name="norm")
+    learner = MAML(keras.Sequential([keras.Input((2,)), norm]), mean_squared_error, 0.1, 1, batch_norm="running")
+    params = [p + 1.0 for p in learner.initial_params()]
+    write_weights(tmp_path / "weights.npz", learner, params)
+    with np.load(tmp_path / "weights.npz") as archive:
+        assert archive.files == [f"norm/{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance")]
+    assert equal(read_weights(tmp_path / "weights.npz", learner), params)
