@@ -239,8 +239,9 @@ lint: setup  ## style, formatting and types (15 seconds)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright
 
-lock: setup  ## write constraints.txt again, after a change of a requirements file (1 second)
+lock: setup  ## write constraints.txt and docs/licences.md again, after a change of a requirements file (1 second)
 	$(RUN) tests/tools/lock.py
+	$(RUN) tests/tools/licences.py
 
 kills: setup  ## kill trainings of every kind 40 times and resume them: each ends with the same bits (15 minutes)
 	$(RUN) tests/tools/kills.py
