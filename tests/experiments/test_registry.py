@@ -18,6 +18,8 @@ from maml_tf.models.factory import NETWORKS
 from maml_tf.rl.envs.registry import ENVIRONMENTS
 from maml_tf.tasks.datasets import DATASETS
 
+pytestmark = pytest.mark.usefixtures("without_xla")
+
 DATA_SET = '''
 import dataclasses
 import numpy as np

@@ -19,6 +19,7 @@ from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 
 PLACE = {"hardware": "NVIDIA H200", "runtime": "jax 0.11.2"}
+pytestmark = pytest.mark.usefixtures("without_xla")
 
 
 @pytest.fixture(autouse=True)

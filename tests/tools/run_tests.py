@@ -77,7 +77,6 @@ class Ended(NamedTuple):
         part: its tests.
         code: exit code of pytest.
         output: what pytest printed.
-        seconds: from its start to its end.
         processor_seconds: of its process and the processes that these started.
         peak_gb: the memory of the largest of these processes.
     """
@@ -85,7 +84,6 @@ class Ended(NamedTuple):
     part: Part
     code: int
     output: str
-    seconds: float
     processor_seconds: float
     peak_gb: float
 
@@ -125,15 +123,16 @@ def run_parts(parts: Sequence[Part], processes: int, environment: Mapping[str, s
                             stdout=file,
                             stderr=subprocess.STDOUT,
                         )
-                    running[process.pid] = process, part, output, time.monotonic()
+                    running[process.pid] = process, part, output
                 pid, status, usage = os.wait3(0)
-                process, part, output, started = running.pop(pid)
+                if pid not in running:  # somebody else's child
+                    continue
+                process, part, output = running.pop(pid)
                 process.returncode = os.waitstatus_to_exitcode(status)
                 yield Ended(
                     part,
                     process.returncode,
                     output.read_text(encoding="utf-8", errors="replace"),
-                    time.monotonic() - started,
                     usage.ru_utime + usage.ru_stime,
                     usage.ru_maxrss / 2**20,
                 )
