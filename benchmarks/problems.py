@@ -119,7 +119,7 @@ def _image_classification(
     tasks, shape = spec.tasks, image_shape(workload, spec)
     queries = tasks.test_queries if evaluation else tasks.train_queries
     images, origin = _images(tasks, "test" if evaluation else "train", shape, tasks.shots + queries, data_folder)
-    episodes = Episodes(images, tasks.ways, tasks.shots, queries, tasks.rotations)
+    episodes = Episodes(images, tasks.ways, tasks.shots, queries, tasks.rotations, tasks.shuffle)
     keras.utils.set_random_seed(SEED)
     if spec.model.network == "mlp":
         model = MLP(math.prod(shape), spec.model.hidden, tasks.ways, spec.model.batch_norm)

@@ -11,6 +11,20 @@ import numpy as np
 from maml_tf.errors import DataMissingError, UsageError
 
 HTML = "an HTML page, not data"
+# What often lies in place of the data, by its first bytes (or those from the fifth on).
+SIGNATURES = {
+    b"version https://git-lfs": "a Git LFS pointer, not the data: `git lfs pull` gets the file that it points to",
+    b"PK\x03\x04": "a zip archive, to be unpacked",
+    b"\x1f\x8b": "a gzip archive, to be unpacked",
+    b"7z\xbc\xaf": "a 7z archive, to be unpacked",
+    b"Rar!": "a RAR archive, to be unpacked",
+    b"\x89HDF": "an HDF5 file, which is not supported because nothing here reads it",
+    b"\x93NUMPY": "a NumPy array, which is not supported because it does not say which class an image is of",
+    b"ftypavif": "an AVIF image, which is not supported because not every Pillow reads it: save it as PNG",
+    b"ftyphei": "a HEIC image, which is not supported because Pillow does not read it: save it as PNG",
+    b"ftypmif1": "a HEIC image, which is not supported because Pillow does not read it: save it as PNG",
+}
+ARCHIVES = (".zip", ".npz")
 PARTIAL_FILES = ".*.part"  # what `maml_tf._io.atomic_write` writes to before it moves a complete file into place
 
 
@@ -24,6 +38,15 @@ def describe(content: bytes) -> str:
     return HTML if start.startswith((b"<!doctype html", b"<html")) else "damaged or incomplete"
 
 
+def recognise(name: str | pathlib.Path, content: bytes) -> str:
+    """As `describe`, and says what else lies under a name that is not that of an archive."""
+    if not str(name).endswith(ARCHIVES):
+        for signature, what in SIGNATURES.items():
+            if content.startswith(signature) or content[4:].startswith(signature):
+                return what
+    return describe(content)
+
+
 def corrupt(name: str | pathlib.Path, content: bytes, size: int, reason: object) -> CorruptFileError:
     """The error for content that cannot be what it should be.
 
@@ -33,7 +56,7 @@ def corrupt(name: str | pathlib.Path, content: bytes, size: int, reason: object)
         size: number of bytes of the whole.
         reason: what is wrong.
     """
-    return CorruptFileError(f"{name} ({size} bytes) is {describe(content)}: {reason}")
+    return CorruptFileError(f"{name} ({size} bytes) is {recognise(name, content)}: {reason}")
 
 
 def file_error(path: str | pathlib.Path, reason: object) -> DataMissingError:

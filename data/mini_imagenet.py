@@ -34,8 +34,11 @@ _WORDNET_IDS = {
         n03127925 n03146219 n03272010 n03544143 n03775546 n04146614 n04149813 n04418357 n04522168 n07613480""",
 }
 CLASSES = {split: ids.split() for split, ids in _WORDNET_IDS.items()}
-# One ILSVRC file in a million is a PNG under the name of a JPEG.
-FORMATS = ("JPEG", "PNG")
+# What is read under the name of a JPEG: one ILSVRC file in a million is a PNG, and copies come in other formats too.
+Image.init()
+FORMATS = tuple(
+    name for name in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF") if name in Image.OPEN
+)
 BROKEN_IMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 # The part of the split in the names of the sources' files: train.csv, val.csv, test.csv and so on.
 FILE_PARTS = {"train": "train", "validation": "val", "test": "test"}

@@ -9,17 +9,21 @@ from collections.abc import Callable
 import numpy as np
 from integrity import file_error
 from mini_imagenet import BROKEN_IMAGE, FILE_PARTS, FORMATS, SIDE, Source, decode
-from mini_imagenet_csv import NAME, read_csv_files
+from mini_imagenet_csv import read_csv_files
 from PIL import Image
 
 from maml_tf.errors import DataMissingError
 
+# As the csv files name an image; a copy may be in another format, and say so.
+COPY_NAME = re.compile(r"(n\d{16})\.(jpe?g|png|webp|bmp|gif|tiff?)", re.IGNORECASE)
 ILSVRC_NAME = re.compile(r"(n\d{8})_(\d+)\.JPEG", re.IGNORECASE)
 LARGEST_ILSVRC_CLASS = 1300
 
 
 def ready_jpegs(folder: str | pathlib.Path, csv_folder: str | pathlib.Path) -> Source:
-    """Opens 84x84 JPEGs that have the names of the csv files.
+    """Opens images that have the names of the csv files: of 84x84 pixels, or of their original size.
+
+    Images of another size are resized as those of ILSVRC-2012 are.
 
     Args:
         folder: holds the images, itself or in folders below it.
@@ -31,10 +35,15 @@ def ready_jpegs(folder: str | pathlib.Path, csv_folder: str | pathlib.Path) -> S
     listed = read_csv_files(csv_folder)
     where: dict[str, pathlib.Path] = {}
     for parent, _, files in os.walk(folder):
-        for file in filter(NAME.fullmatch, files):
-            if file in where:
-                raise DataMissingError(f"{folder}: {file} is there twice, in {where[file].parent} and in {parent}")
-            where[file] = pathlib.Path(parent) / file
+        for file in filter(COPY_NAME.fullmatch, files):
+            name = f"{file[:17]}.jpg"
+            if name in where:
+                raise DataMissingError(f"{folder}: {name} is there twice, in {where[name].parent} and in {parent}")
+            where[name] = pathlib.Path(parent) / file
+    if not where and any(ILSVRC_NAME.fullmatch(file) for _, _, files in os.walk(folder) for file in files):
+        raise DataMissingError(
+            f"{folder} holds images with the names of ILSVRC-2012, such as n01532829_100.JPEG: give it as --imagenet"
+        )
     paths = {}
     for split, classes in listed.items():
         names = [name for members in classes.values() for name in members]
@@ -45,6 +54,10 @@ def ready_jpegs(folder: str | pathlib.Path, csv_folder: str | pathlib.Path) -> S
                 f"the first is {absent[0]}"
             )
         paths[split] = {wnid: [where[name] for name in members] for wnid, members in classes.items()}
+    first = next(path for classes in paths.values() for members in classes.values() for path in members)
+    if _size(first) not in (None, (SIDE, SIDE)):
+        kind = "images of original size named as in the csv files, Lanczos to 84x84, JPEG quality 75"
+        return _source(folder, kind, paths, resized)
     return _source(folder, "84x84 JPEGs", paths, lambda path: decode(path.read_bytes(), path))
 
 
@@ -66,6 +79,10 @@ def ilsvrc_images(folder: str | pathlib.Path, csv_folder: str | pathlib.Path) ->
     folder = pathlib.Path(folder)
     flat = _ilsvrc_files(folder)
     paths = {}
+    if not flat and any(COPY_NAME.fullmatch(file) for _, _, files in os.walk(folder) for file in files):
+        raise DataMissingError(
+            f"{folder} holds images named as in the csv files, such as n0153282900000005.jpg: give it as --jpegs"
+        )
     for split, classes in read_csv_files(csv_folder).items():
         paths[split] = {}
         for wnid, members in classes.items():
@@ -78,6 +95,15 @@ def ilsvrc_images(folder: str | pathlib.Path, csv_folder: str | pathlib.Path) ->
                 )
             paths[split][wnid] = [in_order[position - 1] for position in positions]
     return _source(folder, "ILSVRC-2012 images, Lanczos to 84x84, JPEG quality 75", paths, resized)
+
+
+def _size(path: pathlib.Path) -> tuple[int, int] | None:
+    """The width and height of an image; None where it cannot be read, which is said when its turn comes."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.size
+    except BROKEN_IMAGE:
+        return None
 
 
 def resized(path: pathlib.Path) -> np.ndarray:

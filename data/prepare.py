@@ -70,8 +70,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--mirror", **folder, help="archives, pickles or packed copies, instead of the network")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--imagenet", **folder, help="ILSVRC-2012 training images, for mini-ImageNet; with --csv")
-    source.add_argument("--jpegs", **folder, help="mini-ImageNet as 84x84 JPEGs named as in the csv files; with --csv")
-    source.add_argument("--pickles", **folder, help="mini-ImageNet as mini-imagenet-cache-{train,val,test}.pkl")
+    source.add_argument("--jpegs", **folder, help="mini-ImageNet as images named as in the csv files; with --csv")
+    source.add_argument("--pickles", **folder, help="mini-ImageNet as pickles, one for each split")
     parser.add_argument(
         "--csv", **folder, help="train.csv, val.csv and test.csv of the split; default: the folder of the images"
     )

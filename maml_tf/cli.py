@@ -217,11 +217,20 @@ def command_line(*program: str) -> str:
     return shlex.join(["python", *(program or ["-m", module]), *map(portable, sys.argv[1:])])
 
 
-def print_curves(name: str, curves: Mapping[str, Curve]) -> None:
-    """Prints one line for each curve: its value after every gradient step."""
+def print_curves(name: str, curves: Mapping[str, Curve], columns: tuple[str, str]) -> None:
+    """Prints one line for each curve: its value after every gradient step.
+
+    Args:
+        name: what the lines begin with.
+        curves: by name.
+        columns: what column 0 and the others are measured on (see `ExperimentSpec.columns`).
+    """
     for curve_name, curve in curves.items():
-        points = zip(curve.grad_steps, curve.mean, curve.ci95, strict=True)
-        print(f"{name} {curve_name}: " + "  ".join(f"{step}: {mean:.4g} ± {ci95:.2g}" for step, mean, ci95 in points))
+        points = []
+        for step, mean, ci95 in zip(curve.grad_steps, curve.mean, curve.ci95, strict=True):
+            label = columns[0] if step == 0 else f"{columns[1]} {step}" if step == 1 else str(step)
+            points.append(f"{label}: {mean:.4g} ± {ci95:.2g}")
+        print(f"{name} {curve_name}: " + "  ".join(points))
 
 
 def _add_results_option(parser: argparse.ArgumentParser) -> None:
@@ -235,7 +244,7 @@ def _train(arguments: argparse.Namespace) -> None:
     configure_runtime()
     for spec in specs:
         result = train_and_evaluate_from(spec, arguments, results=arguments.results, weights=arguments.weights)
-        print_curves(spec.name, result.curves)
+        print_curves(spec.name, result.curves, spec.columns)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -261,7 +270,7 @@ def _evaluate_weights(spec: ExperimentSpec, arguments: argparse.Namespace) -> No
     experiment = build_experiment(spec, spec.seeds[0], arguments.data)
     weights = read_weights(arguments.weights, experiment.learner)
     scores, _ = experiment.evaluate(Checkpoint(TrainingState.start(weights)))
-    print_curves(spec.name, {name: summarise([values]) for name, values in scores.items()})
+    print_curves(spec.name, {name: summarise([values]) for name, values in scores.items()}, spec.columns)
 
 
 def _evaluate_training(spec: ExperimentSpec, arguments: argparse.Namespace) -> None:
@@ -287,7 +296,7 @@ def _evaluate_training(spec: ExperimentSpec, arguments: argparse.Namespace) -> N
         result = evaluate_half(spec, command=command_line(), **folders)
     else:
         result = evaluate_partial(spec, command=command_line(), **folders)
-    print_curves(spec.name, result.curves)
+    print_curves(spec.name, result.curves, spec.columns)
     print(f"{spec.name} ({result.profile}): {result.iterations_done} of {result.iterations_asked} iterations")
 
 

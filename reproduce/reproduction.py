@@ -162,7 +162,7 @@ class Reproduction:
             run.spec(name)
         configure_runtime()
         for name in specs:
-            print_curves(f"{name}, by gradient steps,", run.train_and_evaluate(name).curves)
+            print_curves(f"{name},", run.train_and_evaluate(name).curves, run.spec(name).columns)
         for figure in self.figures:
             if run.results.keys() >= set(figure.specs):
                 run.save(figure.draw(run), figure.name)

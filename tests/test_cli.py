@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from maml_tf.cli import command_line, main, spec_from
+from maml_tf.cli import command_line, main, print_curves, spec_from
+from maml_tf.experiments.results import Curve
+from maml_tf.experiments.spec import read_spec
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPECS = ROOT / "reproduce" / "specs"
@@ -98,3 +100,16 @@ def test_the_command_in_a_result_names_no_folder_of_one_machine(monkeypatch):
     shown = "--seeds 1 --data data/prepared --runs runs --checkpoint model.npz"
     assert command_line() == f"python -m reproduce.fig4 {shown}"
     assert command_line("-m", "some.module") == f"python -m some.module {shown}"
+
+
+def test_printed_curves_name_the_set_of_every_column(capsys):
+    curve = Curve((0, 1, 2), (20.0, 99.0, 99.5), (1.0, 0.4, 0.3), ((20.0, 99.0, 99.5),))
+    for name, expected in (
+        ("omniglot_5way_1shot_conv", "support set before any step: 20 ± 1  query set after gradient step 1: 99 ± 0.4"),
+        ("sinusoid_maml", "support set before any step: 20 ± 1  query set after gradient step 1: 99 ± 0.4"),
+        ("point_navigation_maml", "before adaptation: 20 ± 1  after gradient step 1: 99 ± 0.4"),
+        ("miniimagenet_5way_baselines", "query set: 20 ± 1  query set after update 1: 99 ± 0.4"),
+    ):
+        columns = read_spec(SPECS / f"{name}.yaml").columns
+        print_curves(name, {"1_shot": curve}, columns)
+        assert capsys.readouterr().out == f"{name} 1_shot: {expected}  2: 99.5 ± 0.3\n"

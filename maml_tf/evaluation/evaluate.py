@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from maml_tf.evaluation.intervals import half_width_95
 from maml_tf.evaluation.stepwise import Evaluation
+from maml_tf.meta.arguments import theta
+from maml_tf.meta.entrance import check_tasks
 from maml_tf.meta.maml import MAML
 from maml_tf.tasks.base import TaskDistribution
 from maml_tf.tasks.random import TEST_TASKS
@@ -16,39 +18,69 @@ from maml_tf.tasks.random import TEST_TASKS
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Scores of held-out tasks after 0, 1, ... gradient steps.
+    """Scores of held-out tasks after 0, 1, ... gradient steps, on both sets of each task.
 
     Attributes:
-        scores: float [tasks, steps + 1]. Column 0 is the score on the *support* set before any step, column i the
-            score on the *query* set after i steps (PROTOCOL 1.4).
+        support: [tasks, steps + 1], the scores on the *support* sets, which the tasks are adapted to.
+        query: [tasks, steps + 1], the scores on the *query* sets, which say how well the adapted models generalise.
     """
 
-    scores: np.ndarray
+    support: np.ndarray
+    query: np.ndarray
+
+    @property
+    def scores(self) -> np.ndarray:
+        """[tasks, steps + 1], as the paper reports them: column 0 is the score on the support set before any step,
+        column i the score on the query set after i steps (PROTOCOL 1.4)."""
+        return np.concatenate([self.support[:, :1], self.query[:, 1:]], axis=1)
 
     @property
     def support_before_adaptation(self) -> np.ndarray:
-        """[tasks]: column 0, the scores on the support sets before any step."""
-        return self.scores[:, 0]
+        """[tasks]: the scores on the support sets before any step."""
+        return self.support[:, 0]
 
     @property
     def query_after_steps(self) -> np.ndarray:
         """[tasks, steps]: the scores on the query sets after 1, 2, ... steps."""
-        return self.scores[:, 1:]
+        return self.query[:, 1:]
+
+    @property
+    def support_mean(self) -> np.ndarray:
+        """[steps + 1]: the mean over tasks on the support sets."""
+        return self.support.mean(axis=0, dtype=np.float64)
+
+    @property
+    def query_mean(self) -> np.ndarray:
+        """[steps + 1]: the mean over tasks on the query sets."""
+        return self.query.mean(axis=0, dtype=np.float64)
+
+    @property
+    def support_ci95(self) -> np.ndarray:
+        """[steps + 1]: half the width of the 95 % interval of each `support_mean`, over tasks."""
+        return half_width_95(self.support)
+
+    @property
+    def query_ci95(self) -> np.ndarray:
+        """[steps + 1]: half the width of the 95 % interval of each `query_mean`, over tasks."""
+        return half_width_95(self.query)
 
     @property
     def mean(self) -> np.ndarray:
-        """[steps + 1]: the mean over tasks of each column."""
+        """[steps + 1]: the mean over tasks of each column of `scores`."""
         return self.scores.mean(axis=0, dtype=np.float64)
 
     @property
     def ci95(self) -> np.ndarray:
-        """[steps + 1]: half the width of the 95 % interval of each mean, over tasks."""
+        """[steps + 1]: half the width of the 95 % interval of each `mean`, over tasks."""
         return half_width_95(self.scores)
 
     def __str__(self) -> str:
-        rows = ["support set, before any step", *(f"query set, step {i}" for i in range(1, self.scores.shape[1]))]
-        lines = [f"{row:<28}  {m:.4g} +- {c:.2g}" for row, m, c in zip(rows, self.mean, self.ci95, strict=True)]
-        return "\n".join([f"{len(self.scores)} tasks, mean and 95 % interval", *lines])
+        lines = [f"{len(self.query)} tasks, mean and 95 % interval", "gradient steps  support set       query set"]
+        values = zip(self.support_mean, self.support_ci95, self.query_mean, self.query_ci95, strict=True)
+        for step, (support, support_half, query, query_half) in enumerate(values):
+            shown = f"{support:.4g} ± {support_half:.2g}"
+            lines.append(f"{step:<14}  {shown:<16}  {query:.4g} ± {query_half:.2g}")
+        return "\n".join(lines)
 
 
 def evaluate(
@@ -71,17 +103,18 @@ def evaluate(
         params: theta, such as `checkpoint.params`; by default the model's own weights.
         num_tasks: number of tasks T.
         num_steps: gradient steps; as in training by default.
-        metric: (labels, predictions) -> one value for each task, such as `maml_tf.losses.accuracy`; the learner's loss
-            by default.
+        metric: (labels, predictions) -> one value for each task, such as `maml_tf.losses.accuracy`, or the name of one:
+            everything that `TaskLoss` takes. The learner's loss by default.
         step_size: alpha; as in training by default.
         seed: stateless seed of the tasks, two integers. By default the one that all test tasks of this project come
             from. The same seed, `num_tasks` and `eval_batch_size` give every learner the same tasks.
         eval_batch_size: tasks drawn and adapted at a time.
 
     Returns:
-        Scores, with `scores` [T, steps + 1], `mean` and `ci95`.
+        Scores: `support` and `query` [T, steps + 1], with their means and intervals.
 
     Raises:
+        UsageError: the tasks, the metric or the parameters do not fit the learner.
         TypeError: the learner does not adapt, as the baselines: evaluate a MAML around the same model instead.
         ValueError: there are no tasks or a negative number of steps.
     """
@@ -95,8 +128,14 @@ def evaluate(
             f"num_tasks={num_tasks}, num_steps={num_steps}, eval_batch_size={eval_batch_size}: at least 1, 0 and 1 are "
             "allowed"
         )
+    check_tasks(learner, tasks)
     evaluation = Evaluation(
-        learner, tasks, metric or learner.loss, num_steps=num_steps, eval_batch_size=min(eval_batch_size, num_tasks)
+        learner,
+        tasks,
+        learner.loss if metric is None else metric,
+        num_steps=num_steps,
+        eval_batch_size=min(eval_batch_size, num_tasks),
+        both_sets=True,
     )
-    params = learner.initial_params() if params is None else params
-    return Scores(evaluation(params, seed=seed, num_tasks=num_tasks, step_size=step_size))
+    scores = evaluation(theta(params, learner), seed=seed, num_tasks=num_tasks, step_size=step_size)
+    return Scores(scores[:, 0], scores[:, 1])

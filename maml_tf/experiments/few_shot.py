@@ -68,7 +68,7 @@ class FewShotExperiment(CompiledExperiment):
     def episodes(self, split: str, queries: int) -> Episodes:
         """The tasks of a split ("train", "validation" or "test"), with that many query images per class."""
         tasks = self.spec.tasks
-        return Episodes(self.classes[split].images, tasks.ways, tasks.shots, queries, tasks.rotations)
+        return Episodes(self.classes[split].images, tasks.ways, tasks.shots, queries, tasks.rotations, tasks.shuffle)
 
     def test_scores(self, params: Sequence[tf.Tensor]) -> np.ndarray:
         """Accuracies in percent [tasks, steps + 1] of the held-out test tasks."""

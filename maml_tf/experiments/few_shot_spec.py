@@ -7,6 +7,7 @@ from maml_tf.errors import UsageError
 from maml_tf.experiments.checks import above_zero
 from maml_tf.experiments.registry import register
 from maml_tf.experiments.spec import (
+    BOTH_SETS,
     EvaluationSpec,
     InnerSpec,
     MetaSpec,
@@ -15,6 +16,7 @@ from maml_tf.experiments.spec import (
     ValidationSpec,
 )
 from maml_tf.models.factory import MiniImagenetConvSpec, NetworkSpec
+from maml_tf.tasks import folder_spec  # noqa: F401 - registers the data set "folder"
 from maml_tf.tasks.datasets import ImageTaskSpec
 
 
@@ -64,6 +66,7 @@ class FineTuningSpec(InnerSpec):
 class FewShotSpec(SupervisedSpec):
     """A cell of Tables 1 and 3."""
 
+    columns: ClassVar[tuple[str, str]] = BOTH_SETS
     eval_batch_size: ClassVar[int] = 20
 
     tasks: ImageTaskSpec
@@ -93,6 +96,7 @@ class FewShotSpec(SupervisedSpec):
 class SupervisedBaselineSpec(SupervisedSpec):
     """The rows "fine-tuning" and "nearest neighbour" of Table 1."""
 
+    columns: ClassVar[tuple[str, str]] = ("query set", "query set after update")
     eval_batch_size: ClassVar[int] = 20
 
     tasks: ImageTaskSpec

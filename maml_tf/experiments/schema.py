@@ -4,7 +4,7 @@ An unknown key, a missing key or a wrong type is an error that names the file, t
 
 A dataclass may be *tagged*: a base class with the class variables `tag`, the key that tells its subclasses apart, and
 `variants`, a registry of the subclasses by the value of that key. Then a mapping is read as the subclass that its tag
-names.
+names. The value may also be a mapping, one of whose keys names the subclass.
 """
 
 import dataclasses
@@ -91,6 +91,8 @@ def _variant(cls: Any, mapping: Mapping[str, Any], path: str | os.PathLike, wher
         at = f"{path}: {where}" if where else f"{path}"
         raise UsageError(f"{at}: the key {cls.tag!r} is missing; allowed are {', '.join(map(repr, allowed))}")
     name = mapping[cls.tag]
+    if isinstance(name, dict):  # {folder: ...} is read as the variant "folder"
+        name = next((key for key in name if key in allowed), name)
     if not isinstance(name, str) or name not in allowed:
         expected = _one_of(allowed)
         raise UsageError(f"{path}: {_inside(where, cls.tag)}: {name!r} is not allowed; expected {expected}")

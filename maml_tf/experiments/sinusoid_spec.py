@@ -6,12 +6,7 @@ from typing import ClassVar, Literal, Self
 from maml_tf.errors import UsageError
 from maml_tf.experiments.checks import above_zero, at_least_one, not_negative
 from maml_tf.experiments.registry import register
-from maml_tf.experiments.spec import (
-    InnerSpec,
-    MetaSpec,
-    ShotsEvaluationSpec,
-    SupervisedSpec,
-)
+from maml_tf.experiments.spec import BOTH_SETS, InnerSpec, MetaSpec, ShotsEvaluationSpec, SupervisedSpec
 from maml_tf.models.factory import MLPSpec
 
 
@@ -66,6 +61,7 @@ class SinusoidSections(SupervisedSpec):
     """The sections that all sinusoid experiments have."""
 
     eval_batch_size: ClassVar[int] = 600
+    columns: ClassVar[tuple[str, str]] = BOTH_SETS
 
     tasks: SinusoidTaskSpec
     model: MLPSpec

@@ -21,6 +21,8 @@ from maml_tf.experiments.checks import above_zero, at_least_one, check_numbers, 
 from maml_tf.experiments.registry import EXPERIMENTS, built_in_experiments
 from maml_tf.experiments.schema import from_mapping, given, read_yaml_mapping
 
+# The columns of a curve that `maml_tf.evaluation.stepwise.Evaluation` measures (PROTOCOL 1.4).
+BOTH_SETS = ("support set before any step", "query set after gradient step")
 PROFILES = ("paper", "cpu", "smoke")
 # Fields of a spec that the file itself does not hold.
 FILLED_IN = ("name", "profile", "iterations_asked")
@@ -145,6 +147,7 @@ class ExperimentSpec:
     """
 
     implementation: ClassVar[str]  # "module:class" of the Experiment; set when the spec is registered
+    columns: ClassVar[tuple[str, str]] = ("before adaptation", "after gradient step")  # 0, and the others, of a curve
     validation: ClassVar[ValidationSpec | None] = None
 
     name: str
@@ -169,6 +172,11 @@ class ExperimentSpec:
                     f"targets.{target}.step: {answer.step} is not allowed; evaluation.steps says 0 to "
                     f"{self.evaluation.steps}"
                 )
+
+    def score_at(self, step: int) -> str:
+        """What the score at a gradient step of a curve is measured on, in words."""
+        before, after = self.columns
+        return before if step == 0 else f"{after} {step}"
 
     @property
     def iterations(self) -> int:

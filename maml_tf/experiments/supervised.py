@@ -16,6 +16,7 @@ from maml_tf.baselines.supervised import (
     nearest_neighbour_accuracies,
     population_statistics,
 )
+from maml_tf.errors import UsageError
 from maml_tf.experiments.base import CompiledExperiment
 from maml_tf.experiments.few_shot_spec import SupervisedBaselineSpec
 from maml_tf.experiments.resumable_test import ResumableTest, code_digest, params_digest
@@ -44,6 +45,8 @@ class SupervisedExperiment(CompiledExperiment):
         self.classes = spec.tasks.load(data_folder)
         self.data = self.classes["train"].source
         images = self.classes["train"].images
+        if isinstance(images, list):
+            raise UsageError(f"{spec.name}: the method 'supervised' needs classes with the same number of images")
         self.model, self.tuned_model = (
             spec.model.build(images.shape[2:], outputs) for outputs in (images.shape[0], spec.tasks.ways)
         )
@@ -155,7 +158,9 @@ class SupervisedExperiment(CompiledExperiment):
         }
 
     def _episodes(self, split, shots):
-        return Episodes(self.classes[split].images, self.spec.tasks.ways, shots, self.spec.tasks.test_queries)
+        tasks = self.spec.tasks
+        images = self.classes[split].images
+        return Episodes(images, tasks.ways, shots, tasks.test_queries, tasks.rotations, tasks.shuffle)
 
     def _statistics(self, params):
         return population_statistics(self.model, params, self.statistics_batches)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import keras
 
 from maml_tf._registry import Registry
+from maml_tf.errors import UsageError
+from maml_tf.meta.arguments import built_model
 
 ADAPTABLE: Registry[Callable[[keras.Variable], bool]] = Registry("choice of adaptable weights")
 
@@ -25,3 +27,19 @@ def all_but_norm_offsets(variable: keras.Variable) -> bool:
 def only_context(variable: keras.Variable) -> bool:
     """The context vector z alone (Appendix C.2, PROTOCOL 2.7)."""
     return variable.name == "context"
+
+
+def chosen_weights(model: keras.Model, adaptable: Callable[[keras.Variable], bool]) -> list[bool]:
+    """Whether the inner loop adapts each of a model's trainable weights.
+
+    Raises:
+        UsageError: the model is not built, `adaptable` is no function, or it chooses no weight.
+    """
+    variables = built_model(model).trainable_variables
+    if not callable(adaptable):
+        raise UsageError(f"adaptable: {adaptable!r} is not allowed; expected a function of a keras.Variable")
+    chosen = [bool(adaptable(variable)) for variable in variables]
+    if not any(chosen):
+        paths = ", ".join(variable.path for variable in variables)
+        raise UsageError(f"adaptable: it chooses none of the weights of {model.name}: {paths}")
+    return chosen

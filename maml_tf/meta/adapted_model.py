@@ -1,5 +1,6 @@
 """A model that was adapted to one task."""
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,9 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
+from maml_tf.meta.arguments import theta
 from maml_tf.meta.learner import Learner
 from maml_tf.meta.model_function import ModelFunction
-from maml_tf.meta.structures import as_tensors, leading_size, rows
+from maml_tf.meta.structures import as_tensors, full_precision, leading_size, rows
+from maml_tf.meta.task_loss import TaskLoss
 
 
 class AdaptedModel:
@@ -20,13 +24,19 @@ class AdaptedModel:
         model: the Keras model; its own weights stay unchanged.
         params: list of adapted weights, in the order of `model.trainable_variables`.
         state: list of the model's state after the adaptation (see `ModelFunction`).
+        loss: what `evaluate` computes by default; None where none was given.
     """
 
     def __init__(
-        self, function: ModelFunction, params: Sequence[tf.Tensor], state: Sequence[tf.Tensor], support_x: Any
+        self,
+        function: ModelFunction,
+        params: Sequence[tf.Tensor],
+        state: Sequence[tf.Tensor],
+        support_x: Any,
+        loss: Any = None,
     ):
         self.model = function.model
-        self.params, self.state = list(params), list(state)
+        self.params, self.state, self.loss = list(params), list(state), loss
         self._function, self._support_x = function, support_x
 
     def __call__(self, x: Any) -> Any:
@@ -42,6 +52,30 @@ class AdaptedModel:
         x = as_tensors(x)
         parts = [self(rows(x, start, start + batch_size)) for start in range(0, leading_size(x), batch_size)]
         return tf.nest.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+
+    def evaluate(self, x: Any, y: Any, metric: Any = None) -> float:
+        """The score on the labelled examples x, y [n, ...], such as the query set of the task.
+
+        Args:
+            x, y: the examples, all in one batch.
+            metric: (labels, predictions) -> a value, such as `maml_tf.losses.accuracy`, or its name (see `TaskLoss`);
+                the learner's loss by default.
+
+        Raises:
+            UsageError: there is no metric, or x and y do not fit it.
+        """
+        if metric is None and self.loss is None:
+            raise UsageError("metric: None is not allowed, since the adapted model has no loss; expected a metric")
+        score = TaskLoss(self.loss if metric is None else metric, "metric")
+        return float(score(as_tensors(y), full_precision(self(x)), task_axis=False))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Saves the adapted model as a `.keras` file, for `keras.models.load_model`."""
+        self.keras_model().save(path)
+
+    def export(self, path: str | os.PathLike) -> None:
+        """Exports the adapted model as a TensorFlow SavedModel, for `tf.saved_model.load(path).serve(x)`."""
+        self.keras_model().export(path, format="tf_saved_model", verbose=False)
 
     def keras_model(self) -> keras.Model:
         """A new Keras model with the adapted weights, to be saved (`.save("adapted.keras")`) or trained further.
@@ -110,10 +144,10 @@ class AdaptsToTasks(Learner):
             training: whether Dropout and the like are on in the gradient steps. They are off in the predictions.
             seed: stateless seed of what they draw then.
         """
-        params = self.initial_params() if params is None else params
         support = as_tensors((x, y))
-        theta = self.seeded(params, seed)
-        for after_step in self.inner_steps(theta, support, num_steps, training=training):
-            theta = after_step  # the earlier ones are freed
-        weights, _, state = self.parts(theta)
-        return AdaptedModel(self.function, weights, state[: len(self.function.state_variables)], support[0])
+        params = self.seeded(theta(params, self), seed)
+        for after_step in self.inner_steps(params, support, num_steps, training=training):
+            params = after_step  # the earlier ones are freed
+        weights, _, state = self.parts(params)
+        state = state[: len(self.function.state_variables)]
+        return AdaptedModel(self.function, weights, state, support[0], self.loss)

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from maml_tf.meta.arguments import number, whole_number
 from maml_tf.meta.inner_updates import GradientDescent, InnerUpdate
 from maml_tf.meta.structures import dense
 
@@ -51,6 +52,7 @@ def adapt(
         one by one, in the memory of one of them.
 
     Raises:
+        UsageError: `num_steps` or `step_size` is no such number.
         ValueError: an adaptable weight does not take part in the loss.
     """
     return list(
@@ -83,6 +85,7 @@ def inner_steps(
     gradient_checkpointing: bool = False,
 ) -> Iterator[list[tf.Tensor]]:
     """Yields theta after 0, 1, ... `num_steps` gradient steps, with the arguments of `adapt`."""
+    num_steps, step_size = whole_number("num_steps", num_steps, 0), number("step_size", step_size)
     own_end = len(params) - (num_state or 0)
     adaptable = [True] * own_end if adaptable is None else list(adaptable)
     inner_update = inner_update or GradientDescent()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from maml_tf._registry import Registry
+from maml_tf.errors import UsageError
 
 
 class InnerUpdate(abc.ABC):
@@ -61,3 +62,16 @@ class GradientDescent(InnerUpdate):
             return step_size if isinstance(step_size, float) else tf.cast(step_size, dtype)
 
         return [w if g is None else w - alpha(g.dtype) * g for w, g in zip(weights, gradients, strict=True)]
+
+
+def chosen_update(inner_update: InnerUpdate | None) -> InnerUpdate:
+    """An inner update; gradient descent where there is none.
+
+    Raises:
+        UsageError: it is something else, such as a class.
+    """
+    if inner_update is None:
+        return GradientDescent()
+    if not isinstance(inner_update, InnerUpdate):
+        raise UsageError(f"inner_update: {inner_update!r} is not allowed; expected an object of an InnerUpdate")
+    return inner_update

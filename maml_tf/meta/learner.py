@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from maml_tf.meta.arguments import built_model
 from maml_tf.meta.functional import weight_names, weights_of
 from maml_tf.meta.model_function import BatchNormStatistics, ModelFunction
 from maml_tf.meta.structures import as_tensors, full_precision
@@ -44,6 +45,8 @@ class Learner(abc.ABC):
         function: the model as a pure function.
     """
 
+    card: Any = None  # of published weights (see `maml_tf.load`)
+
     def __init__(
         self,
         model: keras.Model,
@@ -52,7 +55,7 @@ class Learner(abc.ABC):
         training: bool = True,
         batch_norm: BatchNormStatistics = "batch",
     ):
-        self.model = model
+        self.model = built_model(model)
         self.loss = TaskLoss(loss)
         self.task_execution = task_execution
         self.function = ModelFunction(model, training, batch_norm)

@@ -14,11 +14,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from maml_tf.meta.adaptable import all_but_norm_offsets
+from maml_tf.meta.adaptable import all_but_norm_offsets, chosen_weights
 from maml_tf.meta.adapted_model import AdaptsToTasks
+from maml_tf.meta.arguments import number, task_batch, whole_number
 from maml_tf.meta.functional import weight_names, weights_of
 from maml_tf.meta.inner_loop import inner_steps
-from maml_tf.meta.inner_updates import GradientDescent, InnerUpdate
+from maml_tf.meta.inner_updates import GradientDescent, InnerUpdate, chosen_update
 from maml_tf.meta.learner import Learner, MetaStep
 from maml_tf.meta.model_function import BatchNormStatistics
 from maml_tf.meta.structures import as_tensors
@@ -61,9 +62,9 @@ class MAML(AdaptsToTasks, Learner):
         task_chunk: int | None = None,
         gradient_checkpointing: bool = False,
     ):
-        self.step_size, self.num_steps, self.first_order = step_size, num_steps, first_order
-        self.adaptable = [bool(adaptable(variable)) for variable in model.trainable_variables]
-        self.inner_update, self.gradient_checkpointing = inner_update or GradientDescent(), gradient_checkpointing
+        self.step_size, self.num_steps = number("step_size", step_size), whole_number("num_steps", num_steps, 0)
+        self.first_order, self.adaptable = first_order, chosen_weights(model, adaptable)
+        self.inner_update, self.gradient_checkpointing = chosen_update(inner_update), gradient_checkpointing
         by_default = self.adaptable == [all_but_norm_offsets(variable) for variable in model.trainable_variables]
         low_rank_possible = by_default and type(self.inner_update) is GradientDescent and not gradient_checkpointing
         execution = TaskExecution.choose(model, vectorized, task_chunk, low_rank_updates, low_rank_possible)
@@ -102,7 +103,7 @@ class MAML(AdaptsToTasks, Learner):
 
     def meta_step(self, params, batch, seed=None, training=None) -> MetaStep:
         """Line 10: the meta-loss of a TaskBatch, averaged over its tasks (PROTOCOL 1.1), and its gradient by theta."""
-        batch, training = as_tensors(batch), self.function.training if training is None else training
+        batch, training = as_tensors(task_batch(batch)), self.function.training if training is None else training
         task_losses = functools.partial(self.task_execution.map, functools.partial(self.task_loss, training=training))
         if self.task_execution.low_rank_updates:  # the same losses, in another order of summation
             task_losses = functools.partial(low_rank_task_losses, self)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from maml_tf.rl.maml_trpo import MetaIteration as MetaIteration
     from maml_tf.rl.policy import GaussianPolicy as GaussianPolicy
     from maml_tf.rl.policy import Policy as Policy
+    from maml_tf.rl.rollout import Rollout as Rollout
+    from maml_tf.rl.rollout import roll_out as roll_out
     from maml_tf.rl.sampling.sampler import Sampler as Sampler
     from maml_tf.rl.sampling.trajectories import Trajectories as Trajectories
     from maml_tf.rl.training import train as train
@@ -42,6 +44,7 @@ _MODULES = {
     "MetaIteration": "maml_trpo",
     "Outcome": "envs.vector_env",
     "Policy": "policy",
+    "Rollout": "rollout",
     "Sampler": "sampling.sampler",
     "TaskVectorEnv": "envs.vector_env",
     "Trajectories": "sampling.trajectories",
@@ -49,6 +52,7 @@ _MODULES = {
     "UniformGoals": "envs.goals",
     "environment": "envs.registry",
     "register": "envs.registry",
+    "roll_out": "rollout",
     "train": "training",
 }
 

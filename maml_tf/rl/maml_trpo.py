@@ -1,7 +1,7 @@
 """Algorithm 3 of the paper: MAML for reinforcement learning (PROTOCOL 3.3 to 3.5)."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -77,6 +77,8 @@ class MAMLTRPO:
         UsageError: `meta_trained` is neither of these.
     """
 
+    card: Any = None  # of published weights (see `maml_tf.load`)
+
     def __init__(
         self,
         policy: Policy,
@@ -100,6 +102,11 @@ class MAMLTRPO:
     def initial_params(self) -> list[tf.Tensor]:
         """theta before training: the policy's own parameters."""
         return self.policy.initial_params()
+
+    def actor(self, params: Sequence[tf.Tensor] | None = None) -> Actor:
+        """The policy of theta before adaptation, as the actor of one task (see `maml_tf.rl.roll_out`)."""
+        params = self.initial_params() if params is None else params
+        return self.policy.actor([p[tf.newaxis] for p in params])
 
     @property
     def model(self) -> Policy:

@@ -42,15 +42,48 @@ class TaskBatch(NamedTuple):
         """The tasks `start` to `stop` - 1 as a TaskBatch."""
         return tf.nest.map_structure(lambda tensor: tensor[start:stop], self)
 
+    @classmethod
+    def from_tasks(cls, tasks: Sequence[Sequence[Any]]) -> "TaskBatch":
+        """A batch of tasks that may differ in their numbers of examples.
+
+        Where they differ, the tensors are `tf.RaggedTensor`s. Such tasks are run one by one, each with exactly its own
+        examples: `MAML(..., vectorized=False)`.
+
+        Args:
+            tasks: T times (support_x, support_y, query_x, query_y) without a task axis.
+        """
+        return cls(*(tf.nest.map_structure(_stacked, *parts) for parts in zip(*tasks, strict=True)))
+
+    def masked(self, support_mask: Any, query_mask: Any) -> "TaskBatch":
+        """The batch without its padding, as `from_tasks` makes it.
+
+        Args:
+            support_mask, query_mask: bool [T, N*K] and [T, N*Q], false for rows that only fill up a task.
+        """
+        masks = (support_mask, support_mask, query_mask, query_mask)
+        return TaskBatch(
+            *(
+                tf.nest.map_structure(lambda tensor, mask=mask: tf.ragged.boolean_mask(tensor, mask), part)
+                for part, mask in zip(self, masks, strict=True)
+            )
+        )
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether the tasks differ in their numbers of examples."""
+        return any(isinstance(tensor, tf.RaggedTensor) for part in self for tensor in tf.nest.flatten(part))
+
 
 class TaskDistribution(abc.ABC):
     """p(T), the distribution over tasks (paper section 2.1).
 
     Attributes:
         examples: the array that tasks are drawn from; None if they come from a formula.
+        in_graph: whether `sample` is made of TensorFlow operations; `NumPyTasks` is for those that are not.
     """
 
     examples: tf.Tensor | None = None
+    in_graph: bool = True
 
     @abc.abstractmethod
     def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
@@ -77,3 +110,11 @@ class TaskDistribution(abc.ABC):
             NotImplementedError: the tasks are not drawn from examples.
         """
         raise NotImplementedError(f"the tasks of {type(self).__name__} are not drawn from examples")
+
+
+def _stacked(*tensors: Any) -> tf.Tensor | tf.RaggedTensor:
+    """One part of T tasks along a new first axis."""
+    parts = [tf.convert_to_tensor(tensor) for tensor in tensors]
+    if len({tuple(part.shape) for part in parts}) == 1:
+        return tf.stack(parts)
+    return tf.RaggedTensor.from_row_lengths(tf.concat(parts, 0), [part.shape[0] for part in parts])

@@ -39,6 +39,7 @@ class ImageTaskSpec(abc.ABC):
     train_queries: int  # query images per class in training and validation
     test_queries: int  # query images per class at test
     rotations: bool = False  # one random rotation by a multiple of 90 degrees per class and task
+    shuffle: bool = True  # the rows of a task are in random order; in the paper's tasks, in the order of the classes
 
     def __post_init__(self):
         for name, least in (("ways", 2), ("shots", 1), ("train_queries", 1), ("test_queries", 1)):
@@ -72,6 +73,9 @@ class OmniglotTasks(ImageTaskSpec):
 
     image_shape = (omniglot.SIDE, omniglot.SIDE, 1)
 
+    split_sizes: ClassVar = omniglot.SPLIT
+
+    shuffle: bool = False
     split_seed: int  # of the split of the characters
 
     def __post_init__(self):
@@ -89,6 +93,9 @@ class MiniImagenetTasks(ImageTaskSpec):
     """Tasks from mini-ImageNet, which has an official split."""
 
     image_shape = (mini_imagenet.SIDE, mini_imagenet.SIDE, 3)
+    split_sizes: ClassVar = mini_imagenet.CLASSES
+
+    shuffle: bool = False
 
     def load(self, data_folder: str | os.PathLike | None) -> dict[str, ImageSet]:
         return mini_imagenet.load_mini_imagenet(prepared(data_folder))

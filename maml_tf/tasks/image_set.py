@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,18 +20,23 @@ class ImageSet:
 
     Attributes:
         images: uint8 [C, M, height, width, channels]: M images of each of C classes; memory-mapped if read from disk.
+            Where the classes differ in their numbers of images: a list of C arrays [M, height, width, channels].
         class_names: C names.
         source: where the images come from: name, origin, sha256 of the prepared array.
     """
 
-    images: np.ndarray
+    images: Any  # an array, or a list of arrays
     class_names: tuple[str, ...]
     source: dict
 
     def select(self, classes: slice | Sequence[int] | np.ndarray) -> "ImageSet":
         """The classes with these indices, in this order. A slice of a memory-mapped set is memory-mapped too."""
         names = np.array(self.class_names)[classes]
-        return ImageSet(self.images[classes], tuple(names.tolist()), self.source)
+        if isinstance(self.images, list):
+            images = [self.images[index] for index in np.arange(len(self.images))[classes]]
+        else:
+            images = self.images[classes]
+        return ImageSet(images, tuple(names.tolist()), self.source)
 
 
 def write_image_set(
@@ -39,6 +45,7 @@ def write_image_set(
     images: np.ndarray | Iterable[np.ndarray],
     class_names: Sequence[str],
     origin: str,
+    counts: Sequence[int] | None = None,
 ) -> ImageSet:
     """Writes `<name>.npy` and then its manifest `<name>.json`, without which the array is not used.
 
@@ -51,6 +58,7 @@ def write_image_set(
             memory.
         class_names: C names.
         origin: what the images were made from and its checksum, in words, for the manifest and every result.
+        counts: the number of images of each class, where the classes may differ in it.
 
     Returns:
         The ImageSet, opened by `read_image_set`.
@@ -60,7 +68,7 @@ def write_image_set(
     """
     array_file, manifest_file = _files(folder, name)
     with atomic_write(array_file, "wb") as file:
-        shape = _write_classes(file, images, len(class_names))
+        shape = _write_classes(file, images, len(class_names), counts)
         manifest_file.unlink(missing_ok=True)
     checksum = file_sha256(array_file)
     _keep_checksum(array_file, checksum)
@@ -71,21 +79,27 @@ def write_image_set(
         "shape": shape,
         "class_names": list(class_names),
     }
+    if counts is not None:
+        manifest["counts"] = list(map(int, counts))
     with atomic_write(manifest_file) as file:
         json.dump(manifest, file, indent=1)
     return read_image_set(folder, name)
 
 
-def _write_classes(file, classes, num_classes):
-    """Writes the array in NumPy's file format, one class after another; returns its shape."""
+def _write_classes(file, classes, num_classes, counts=None):
+    """Writes the array in NumPy's file format, one class after another; returns its shape.
+
+    The images of classes of unequal size are in one row: [all images, height, width, channels].
+    """
     shape, written = None, 0
     for images in classes:
         if shape is None:
-            shape = [num_classes, *images.shape]
+            shape = [num_classes, *images.shape] if counts is None else [sum(counts), *images.shape[1:]]
             header = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(file, header)
-        if images.dtype != np.uint8 or list(images.shape) != shape[1:]:
-            raise ValueError(f"class {written} is {images.dtype} {list(images.shape)}, not uint8 {shape[1:]}")
+        expected = shape[1:] if counts is None else [counts[written], *shape[1:]]
+        if images.dtype != np.uint8 or list(images.shape) != expected:
+            raise ValueError(f"class {written} is {images.dtype} {list(images.shape)}, not uint8 {expected}")
         file.write(np.ascontiguousarray(images).data)
         written += 1
     if written != num_classes:
@@ -117,17 +131,23 @@ def read_image_set(folder: str | os.PathLike, name: str, verify: bool = False) -
         images = np.load(array_file, mmap_mode="r", allow_pickle=False)
         shape, names, checksum = manifest["shape"], tuple(manifest["class_names"]), manifest["sha256"]
         source = {key: manifest[key] for key in ("name", "origin", "sha256")}
+        counts = manifest.get("counts")
+        num_classes, num_images = (shape[0], None) if counts is None else (len(counts), sum(counts))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataMissingError(
             f"{array_file} or its manifest is damaged ({error}); remove both, then {remedy}"
         ) from None
-    if list(images.shape) != shape or images.dtype != np.uint8 or len(names) != shape[0]:
+    consistent = len(names) == num_classes and num_images in (None, shape[0])
+    if list(images.shape) != shape or images.dtype != np.uint8 or not consistent:
         raise DataMissingError(
             f"{array_file} holds {images.dtype} {list(images.shape)}, its manifest says uint8 {shape} with "
             f"{len(names)} classes; remove both, then {remedy}"
         )
     if _checksum(array_file, always=verify) != checksum:
         raise DataMissingError(f"{array_file} does not have the checksum in its manifest; remove both, then {remedy}")
+    if counts is not None:
+        ends = np.cumsum(counts)
+        images = [images[end - count : end] for count, end in zip(counts, ends, strict=True)]
     return ImageSet(images, names, source)
 
 

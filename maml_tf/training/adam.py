@@ -45,6 +45,10 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
 
+    def start(self, params: Sequence[tf.Tensor]) -> TrainingState:
+        """The state before the first iteration."""
+        return TrainingState.start(params)
+
     def apply(self, state: TrainingState, gradients: Sequence[tf.Tensor]) -> TrainingState:
         """The state after one step along `gradients`, which have the shapes of `state.params`."""
         dtype = gradients[0].dtype

@@ -12,7 +12,8 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +21,7 @@ import tensorflow as tf
 from maml_tf._io import UNREADABLE_NPZ, atomic_write
 from maml_tf.errors import UsageError
 from maml_tf.training.adam import TrainingState
+from maml_tf.training.keras_optimizer import OptimizerState
 
 LOCK = ".lock"
 
@@ -29,7 +31,7 @@ class Checkpoint:
     """What a training has reached: its state, the best model so far, and the curves.
 
     Attributes:
-        state: the TrainingState.
+        state: the TrainingState, or the OptimizerState of a Keras optimizer.
         best_params: the parameters with the best validation score, or None before the first validation.
         best_score, best_iteration: that score and the iteration that it was reached at.
         losses: [[iteration, mean meta-loss since the row before], ...].
@@ -44,7 +46,7 @@ class Checkpoint:
         validation_due: the state was saved after a validation became due and before it was done.
     """
 
-    state: TrainingState
+    state: Any  # TrainingState | OptimizerState
     best_params: list[tf.Tensor] | None = None
     best_score: float = float("nan")
     best_iteration: int = -1
@@ -170,7 +172,11 @@ class RunDirectory:
 
 
 def load_or_init(
-    run_dir: RunDirectory | None, initial_params: Sequence[tf.Tensor], iterations: int, resume: bool
+    run_dir: RunDirectory | None,
+    initial_params: Sequence[tf.Tensor],
+    iterations: int,
+    resume: bool,
+    start: Callable[[Sequence[tf.Tensor]], TrainingState | OptimizerState] = TrainingState.start,
 ) -> Checkpoint:
     """The checkpoint in a run directory, or a fresh one.
 
@@ -179,19 +185,30 @@ def load_or_init(
         initial_params: theta at iteration 0.
         iterations: of the whole training.
         resume: whether an unfinished training may be continued.
+        start: the state of the optimizer at iteration 0, of theta.
 
     Raises:
-        UsageError: the directory holds an unfinished training and `resume` is false.
+        UsageError: the directory holds an unfinished training and `resume` is false, or one of another model or
+            optimizer.
     """
     if run_dir is None or not run_dir.exists():
-        return Checkpoint(TrainingState.start(initial_params))
+        return Checkpoint(start(initial_params))
     checkpoint = run_dir.read()
+    if _shapes(checkpoint.state) != _shapes(start(initial_params)):
+        raise UsageError(
+            f"{run_dir.path} holds a training with weights or an optimizer of other shapes; choose another directory"
+        )
     if (checkpoint.iteration < iterations or checkpoint.validation_due) and not resume:
         raise UsageError(
             f"{run_dir.path} holds a training that stopped at iteration {checkpoint.iteration} of {iterations}: "
             "--resume (resume=True) continues it, --restart trains from the beginning"
         )
     return checkpoint
+
+
+def _shapes(state: TrainingState | OptimizerState) -> list[list[tuple[int, ...]]]:
+    """The shapes of everything that a state holds but the iteration."""
+    return [[tuple(tensor.shape) for tensor in tensors] for tensors in state[1:]]
 
 
 def _arrays_of(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
@@ -203,7 +220,10 @@ def _arrays_of(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         "losses": np.reshape(checkpoint.losses, [-1, 2]),
         "validations": np.reshape(checkpoint.validations, [-1, 2]),
     }
-    lists = {"params": state.params, "first": state.first_moments, "second": state.second_moments}
+    if isinstance(state, OptimizerState):
+        lists = {"params": state.params, "optimizer": state.variables}
+    else:
+        lists = {"params": state.params, "first": state.first_moments, "second": state.second_moments}
     if checkpoint.best_params is not None:
         lists["best"] = checkpoint.best_params
         arrays["best_score"] = np.float64(checkpoint.best_score)
@@ -239,7 +259,11 @@ def _checkpoint_from(arrays: Mapping[str, np.ndarray]) -> Checkpoint:
         count = sum(key.startswith(f"{name}_") and key.removeprefix(f"{name}_").isdigit() for key in arrays)
         return [tf.constant(arrays[f"{name}_{index}"]) for index in range(count)]
 
-    state = TrainingState(tf.constant(arrays["iteration"]), tensors("params"), tensors("first"), tensors("second"))
+    iteration, params = tf.constant(arrays["iteration"]), tensors("params")
+    if "optimizer_0" in arrays:
+        state = OptimizerState(iteration, params, tensors("optimizer"))
+    else:
+        state = TrainingState(iteration, params, tensors("first"), tensors("second"))
     seconds, validation_seconds = arrays["seconds"].tolist()
     checkpoint = Checkpoint(
         state,

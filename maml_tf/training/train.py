@@ -4,19 +4,22 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
+from maml_tf.meta.arguments import number, whole_number
+from maml_tf.meta.compiled import compiled_with_tasks
+from maml_tf.meta.entrance import check_tasks
 from maml_tf.meta.learner import Learner
-from maml_tf.meta.structures import as_tensors
-from maml_tf.tasks.base import TaskDistribution
+from maml_tf.tasks.base import TaskBatch, TaskDistribution
 from maml_tf.tasks.random import VALIDATION_TASKS
-from maml_tf.training.adam import Adam
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory, load_or_init
 from maml_tf.training.loop import compiled_loop
 from maml_tf.training.meta_training import MetaTraining
+from maml_tf.training.optimizer import chosen_optimizer
 from maml_tf.training.progress import Progress
 from maml_tf.training.scalars import scalar_writer
 from maml_tf.training.stopping import StopRequest
@@ -30,7 +33,8 @@ def train(
     *,
     iterations: int = 2000,
     batch_size: int = 8,
-    learning_rate: float | Callable[[tf.Tensor], tf.Tensor] = 0.003,
+    learning_rate: float | Callable[[tf.Tensor], tf.Tensor] | None = None,
+    optimizer: Any = None,
     seed: int = 0,
     gradient_clip: float | None = None,
     validation_tasks: TaskDistribution | None = None,
@@ -42,7 +46,7 @@ def train(
     tensorboard: bool = False,
     label: str = "training",
 ) -> Checkpoint:
-    """Meta-trains a learner with Adam and returns what was reached.
+    """Meta-trains a learner, with Adam by default, and returns what was reached.
 
         checkpoint = train(learner, tasks, iterations=2000, run_dir="runs/mine")
         adapted = learner.adapt(x, y, params=checkpoint.params)
@@ -55,7 +59,9 @@ def train(
         tasks: the distribution to train on.
         iterations: meta-iterations in all.
         batch_size: number of tasks in each iteration.
-        learning_rate: beta, of Adam: a number, or a schedule (see `Adam`).
+        learning_rate: beta, of Adam: a number, or a schedule (see `Adam`) such as a
+            `keras.optimizers.schedules.LearningRateSchedule`; 0.003 by default.
+        optimizer: a Keras optimizer, or its name, in place of Adam. A copy with fresh variables is used.
         seed: of the task draws.
         gradient_clip: every entry of the meta-gradient is clipped to [-gradient_clip, gradient_clip].
         validation_tasks: choose the model with the lowest meta-loss on fixed tasks of this distribution.
@@ -73,26 +79,35 @@ def train(
         A Checkpoint. Its `params` are the theta chosen by validation, or the last where nothing is validated.
 
     Raises:
-        UsageError: an argument is not allowed, or `run_dir` holds an unfinished training and `resume` is false.
+        UsageError: an argument is not allowed, the tasks do not fit the learner, or `run_dir` holds an unfinished
+            training and `resume` is false.
         FloatingPointError: a loss, parameter, gradient or validation score is not finite. The message names the
             iteration. The state before it is saved, and its tasks in `diverged.npz`.
         TrainingStoppedError: Ctrl-C or SIGTERM came, and the state is saved. It is a KeyboardInterrupt.
     """
     for name, value in (("iterations", iterations), ("batch_size", batch_size), ("validate_every", validate_every)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name}: {value} is not allowed; expected a whole number from 1")
+        if value is not None:
+            whole_number(name, value)
+    whole_number("num_validation_tasks", num_validation_tasks)
+    if gradient_clip is not None:
+        number("gradient_clip", gradient_clip)
+    if validate is not None and not callable(validate):
+        raise UsageError(f"validate: {validate!r} is not allowed; expected a function of theta that returns a score")
     if validation_tasks is not None and validate is not None:
         raise UsageError("validation_tasks and validate: only one of them is allowed")
     if run_dir is None and (resume or tensorboard):
         raise UsageError("run_dir: resume and tensorboard need a directory")
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
         run_dir = RunDirectory(run_dir, data=_data_of(tasks))
+    chosen = chosen_optimizer(optimizer, learning_rate)
+    check_tasks(learner, tasks)
     if validation_tasks is not None:
+        check_tasks(learner, validation_tasks, "validation_tasks")
         validate = negative_meta_loss(learner, validation_tasks, num_validation_tasks, batch_size)
     validate_every = validate_every or max(1, iterations // VALIDATIONS_PER_RUN)
     half = half_way(iterations, validate_every) if validate else None
 
-    checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
+    checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume, chosen.start)
     if run_dir is not None and _is_half(checkpoint, half) and not run_dir.half_file.exists():
         run_dir.write_half(checkpoint)
     if checkpoint.iteration >= iterations and not checkpoint.validation_due:
@@ -100,9 +115,7 @@ def train(
     training = MetaTraining(
         learner=learner,
         tasks=tasks,
-        loop=compiled_loop(
-            learner, tasks, Adam(learning_rate), batch_size=batch_size, seed=(seed, 0), gradient_clip=gradient_clip
-        ),
+        loop=compiled_loop(learner, tasks, chosen, batch_size=batch_size, seed=(seed, 0), gradient_clip=gradient_clip),
         iterations=iterations,
         batch_size=batch_size,
         seed=seed,
@@ -115,7 +128,7 @@ def train(
     with contextlib.ExitStack() as stack:
         if run_dir is not None:
             stack.enter_context(run_dir.locked())
-            checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
+            checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume, chosen.start)
         write_scalars = stack.enter_context(scalar_writer(run_dir, tensorboard))
         progress = stack.enter_context(Progress(label, iterations, checkpoint.iteration))
         # Without a run directory nothing can be saved: signals then act as in any other program.
@@ -153,11 +166,10 @@ def negative_meta_loss(
         batch_size: number of tasks that are drawn and run at a time.
     """
 
-    @tf.function(jit_compile=learner.task_execution.jit_compile, autograph=False)
-    def meta_loss(params: Sequence[tf.Tensor], index: tf.Tensor) -> tf.Tensor:
-        seed = tf.random.fold_in(tf.constant(VALIDATION_TASKS), index, alg="philox")
+    def meta_loss(batch: TaskBatch, params: Sequence[tf.Tensor]) -> tf.Tensor:
         # The gradient is not returned, so the compiled function leaves it out.
-        return learner.meta_step(params, as_tensors(tasks.sample(seed, batch_size)), training=False).loss
+        return learner.meta_step(params, batch, training=False).loss
 
-    batches = range(-(-num_tasks // batch_size))
-    return lambda params: -sum(float(meta_loss(params, tf.constant(index))) for index in batches) / len(batches)
+    compiled = compiled_with_tasks(meta_loss, tasks, batch_size, jit_compile=learner.task_execution.jit_compile)
+    seed, batches = tf.constant(VALIDATION_TASKS), range(-(-num_tasks // batch_size))
+    return lambda params: -sum(float(compiled(seed, tf.constant(index), params)) for index in batches) / len(batches)

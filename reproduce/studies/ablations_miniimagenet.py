@@ -16,6 +16,7 @@ import numpy as np
 
 from maml_tf.cli import exit_codes, print_curves
 from maml_tf.errors import UsageError
+from maml_tf.experiments.spec import BOTH_SETS
 from reproduce.studies.authors_checkpoint import CELL, CHECKPOINT, read_released
 from reproduce.studies.study import spec_of, study_parser, write_study
 
@@ -148,7 +149,7 @@ def main() -> None:
     started, curves = time.monotonic(), {}
     for name, scores in scores_of(experiment, params):
         curves[name] = summarise([scores])
-        print_curves(NAME, {name: curves[name]})
+        print_curves(NAME, {name: curves[name]}, BOTH_SETS)
     result, origin = NAME, {"from": "the authors' released checkpoint"}
     if arguments.weights:  # the result NAME is of the authors' weights
         result = f"{NAME}_{arguments.weights.resolve().parent.name}_{arguments.weights.stem}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from maml_tf.cli import exit_codes, print_curves
 from maml_tf.errors import DataMissingError, UsageError
+from maml_tf.experiments.spec import BOTH_SETS
 from reproduce.paths import ROOT
 from reproduce.studies.study import spec_of, study_parser, write_study
 
@@ -58,7 +59,7 @@ def main() -> int:
     experiment = build_experiment(spec, spec.seeds[0], arguments.data)
     scores = {"1_shot": [experiment.test_scores(as_params(weights, experiment.model, arguments.checkpoint))]}
     curves = {name: summarise(values) for name, values in scores.items()}
-    print_curves("the authors' weights, accuracy in percent by gradient steps (0: on the support set),", curves)
+    print_curves("the authors' weights, accuracy in percent,", curves, BOTH_SETS)
     targets = {f"{NAME}_step{step}": target_value(curves, TargetSpec("1_shot", step), scores, NAME) for step in STEPS}
     write_study(NAME, arguments, started=started, data=experiment.data, targets=targets, curves=curves)
     return compare_some(list(targets), arguments.runs)

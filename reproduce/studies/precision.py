@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from maml_tf.cli import exit_codes, print_curves
-from maml_tf.experiments.spec import ExperimentSpec
+from maml_tf.experiments.spec import BOTH_SETS, ExperimentSpec
 from reproduce.studies.study import study_parser, write_study
 
 NAME = "precision"
@@ -74,7 +74,7 @@ def main() -> None:
             settings[name]["data"] = str(data["origin"])
             curves[f"{name}_{precision}"] = summarise([scores])
             print(f"{name}, {precision}: the meta-gradient is off by {off:.2g} of its norm")
-            print_curves(NAME, {f"{name}_{precision}": curves[f"{name}_{precision}"]})
+            print_curves(NAME, {f"{name}_{precision}": curves[f"{name}_{precision}"]}, BOTH_SETS)
     write_study(NAME, arguments, started=started, curves=curves, settings=settings)
 
 

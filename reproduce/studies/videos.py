@@ -5,7 +5,6 @@ MuJoCo's renderer: egl, osmesa or glfw.
 """
 
 import argparse
-import math
 import multiprocessing
 import os
 import pathlib
@@ -25,14 +24,13 @@ from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import read_spec
 from maml_tf.rl.envs.mujoco_env import MujocoVectorEnv
 from maml_tf.rl.envs.registry import ENVIRONMENTS
+from maml_tf.rl.rollout import COLOURS, film
 from reproduce import paths
 
 # The environments that MuJoCo simulates, so it can draw them.
 NAMES = [entry.name for entry in ENVIRONMENTS.values() if issubclass(entry.vector_class, MujocoVectorEnv)]
 STEPS = {0: "before adapting", 1: "1 gradient step", 3: "3 gradient steps"}
 WIDTH, HEIGHT = 200, 150
-FRAMES_PER_SECOND = 20  # at most
-COLOURS = 48
 
 
 def weights_of(environment: str) -> pathlib.Path | None:
@@ -58,30 +56,6 @@ def policies(environment: str) -> tuple[np.ndarray, dict[int, Any]]:
     params = read_weights(path, experiment.model)
     steps = list(experiment.adaptation(params, spec.evaluation.later_factors[0], goals))
     return goals, {step: steps[step].actor for step in STEPS}
-
-
-def film(environment: str, goal: float, actor: Any) -> tuple[list[np.ndarray], int, float]:
-    """One rollout: (frames, uint8 [height, width, 3] each; milliseconds a frame; return).
-
-    Call it in a process without TensorFlow: its compiler library and that of Mesa's software renderer crash together.
-    """
-    import gymnasium
-
-    env = gymnasium.make(ENVIRONMENTS[environment].gymnasium_id, render_mode="rgb_array", width=WIDTH, height=HEIGHT)
-    rng = np.random.default_rng(1)
-    observation, _ = env.reset(seed=1, options={"goal": goal})
-    steps_per_second = env.metadata["render_fps"]
-    steps_per_frame = math.ceil(steps_per_second / FRAMES_PER_SECOND)
-    frames, total, step, ended = [env.render()], 0.0, 0, False
-    while not ended:
-        action = actor.act(observation[np.newaxis, np.newaxis].astype(np.float32), rng)[0, 0]
-        observation, reward, terminated, truncated, _ = env.step(action)
-        ended = terminated or truncated
-        total, step = total + reward, step + 1
-        if step % steps_per_frame == 0:
-            frames.append(env.render())
-    env.close()
-    return frames, 1000 * steps_per_frame // steps_per_second, total
 
 
 def films_of_one_goal(

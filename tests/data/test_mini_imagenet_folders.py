@@ -99,3 +99,59 @@ def test_a_missing_damaged_or_oversized_jpeg_is_named(tmp_path, jpeg_folder, csv
     (jpeg_folder / "copy" / path.name).unlink()
     with pytest.raises(DataMissingError, match=rf"lacks 1 of the 9 images in train.csv, the first is {path.name}"):
         ready_jpegs(jpeg_folder, csv_folder)
+
+
+def test_images_of_original_size_named_as_in_the_csv_files_are_resized(tmp_path, imagenet, csv_folder):
+    folder, files = imagenet
+    expected = prepared(ilsvrc_images(folder, csv_folder), tmp_path / "ilsvrc")
+    originals = tmp_path / "originals"
+    originals.mkdir()
+    for wnid, members in files.items():
+        for position in POSITIONS:
+            members[position - 1].rename(originals / f"{wnid}{position:08d}.jpg")
+    found = prepared(ready_jpegs(originals, csv_folder), tmp_path / "prepared")
+    for split in CONTENTS.classes:
+        np.testing.assert_array_equal(found[split].images, expected[split].images)
+        assert found[split].source["origin"].startswith("images of original size named as in the csv files, Lanczos")
+
+
+@pytest.mark.parametrize("ending", ["jpg", "JPG", "jpeg", "png", "PNG", "webp", "bmp"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_other_formats_and_endings_are_read(tmp_path, jpeg_folder, csv_folder, pixels, kind, ending):
+    path = jpeg_folder / "n0000000100000003.jpg"
+    grey = Image.new("RGB", (84, 84), (80, 80, 80))
+    options = {"lossless": True} if kind == "WEBP" else {}
+    grey.save(path.with_suffix(f".{ending}"), kind, **options)
+    if ending != "jpg":
+        path.unlink()
+    image = ready_jpegs(jpeg_folder, csv_folder).read("train", "n00000001")[1]
+    np.testing.assert_array_equal(image, np.full((84, 84, 3), 80))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a Git LFS pointer, not the data"),
+        (b"PK\x03\x04" + bytes(30), "a zip archive, to be unpacked"),
+        (b"\x1f\x8b" + bytes(30), "a gzip archive"),
+        (
+            b"\x00\x00\x00\x1cftypheic" + bytes(30),
+            "a HEIC image, which is not supported because Pillow does not read it",
+        ),
+        (b"\x93NUMPY" + bytes(30), "a NumPy array, which is not supported because"),
+    ],
+    ids=["LFS", "zip", "gzip", "HEIC", "npy"],
+)
+def test_what_lies_in_place_of_an_image_is_named(jpeg_folder, csv_folder, content, what):
+    path = jpeg_folder / "n0000000100000003.jpg"
+    path.write_bytes(content)
+    with pytest.raises(DataMissingError, match=rf"{path.name} .* is {what}") as error:
+        ready_jpegs(jpeg_folder, csv_folder).read("train", "n00000001")
+    assert "damaged" not in str(error.value)
+
+
+def test_a_folder_given_under_the_wrong_option_is_recognised(jpeg_folder, imagenet, csv_folder):
+    with pytest.raises(DataMissingError, match=r"holds images named as in the csv files.*: give it as --jpegs"):
+        ilsvrc_images(jpeg_folder, csv_folder)
+    with pytest.raises(DataMissingError, match=r"holds images with the names of ILSVRC-2012.*: give it as --imagenet"):
+        ready_jpegs(imagenet[0], csv_folder)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from maml_tf.baselines.joint_training import JointTraining
+from maml_tf.errors import UsageError
 from maml_tf.evaluation.evaluate import Scores, evaluate
 from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.meta.losses import mean_squared_error
@@ -28,7 +29,7 @@ def test_the_learner_says_what_is_not_given(learner):
     assert scores.scores.shape == (5, 2)
     evaluation = Evaluation(learner, TASKS, mean_squared_error, num_steps=1, eval_batch_size=5)
     expected = evaluation(learner.initial_params(), seed=TEST_TASKS, num_tasks=5, step_size=0.05)
-    np.testing.assert_array_equal(scores.scores, expected)
+    np.testing.assert_allclose(scores.scores, expected, rtol=1e-5)
 
 
 def test_what_is_given_is_used(learner):
@@ -41,17 +42,61 @@ def test_what_is_given_is_used(learner):
         learner, TASKS, params=params, num_tasks=4, num_steps=2, metric=absolute_error, step_size=0.01, seed=(5, 6)
     )
     evaluation = Evaluation(learner, TASKS, absolute_error, num_steps=2, eval_batch_size=4)
-    np.testing.assert_array_equal(scores.scores, evaluation(params, seed=(5, 6), num_tasks=4, step_size=0.01))
+    expected = evaluation(params, seed=(5, 6), num_tasks=4, step_size=0.01)
+    np.testing.assert_allclose(scores.scores, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("vectorized", [True, False])
+def test_both_sets_are_scored_after_every_step(learner, vectorized):
+    learner = MAML(learner.model, mean_squared_error, 0.05, 2, vectorized=vectorized)
+    scores = evaluate(learner, TASKS, num_tasks=2)
+    batch = TASKS.sample(tf.random.fold_in(tf.constant(TEST_TASKS), 0, alg="philox"), 2)
+    for task in range(2):
+        support_x, support_y, query_x, query_y = (part[task] for part in batch)
+        after = learner.adapted_params(learner.initial_params(), support_x, support_y)
+        for found, x, y in ((scores.support, support_x, support_y), (scores.query, query_x, query_y)):
+            np.testing.assert_allclose(
+                found[task], [mean_squared_error(y, learner.forward(p, x)) for p in after], rtol=1e-4
+            )
 
 
 def test_columns_means_and_intervals_have_names():
-    scores = Scores(np.array([[4.0, 1.0, 0.0], [2.0, 3.0, 0.0]], np.float32))
+    scores = Scores(np.array([[4.0, 1.0], [2.0, 3.0]], np.float32), np.array([[5.0, 1.0], [5.0, 3.0]], np.float32))
+    np.testing.assert_array_equal(scores.scores, [[4.0, 1.0], [2.0, 3.0]])
     np.testing.assert_array_equal(scores.support_before_adaptation, [4.0, 2.0])
-    np.testing.assert_array_equal(scores.query_after_steps, [[1.0, 0.0], [3.0, 0.0]])
-    np.testing.assert_array_equal(scores.mean, [3.0, 2.0, 0.0])
-    np.testing.assert_allclose(scores.ci95, [1.96 / np.sqrt(2), 1.96 / np.sqrt(2), 0.0])
-    assert "support set, before any step  3 +- 1.4" in str(scores)
-    assert "query set, step 1             2 +- 1.4" in str(scores)
+    np.testing.assert_array_equal(scores.query_after_steps, [[1.0], [3.0]])
+    np.testing.assert_array_equal(scores.mean, [3.0, 2.0])
+    np.testing.assert_array_equal(scores.support_mean, [3.0, 2.0])
+    np.testing.assert_array_equal(scores.query_mean, [5.0, 2.0])
+    np.testing.assert_allclose(scores.ci95, [1.96 / np.sqrt(2), 1.96 / np.sqrt(2)])
+    np.testing.assert_allclose(scores.support_ci95, [1.96 / np.sqrt(2), 1.96 / np.sqrt(2)])
+    np.testing.assert_allclose(scores.query_ci95, [0.0, 1.96 / np.sqrt(2)])
+    assert str(scores).splitlines() == [
+        "2 tasks, mean and 95 % interval",
+        "gradient steps  support set       query set",
+        "0               3 ± 1.4           5 ± 0",
+        "1               2 ± 1.4           2 ± 1.4",
+    ]
+
+
+@pytest.mark.parametrize("metric", ["mae", keras.losses.MeanAbsoluteError(), lambda y, p: tf.abs(y - p)], ids=str)
+def test_any_metric_scores_the_tasks(learner, metric):
+    def absolute_error(labels, predictions):
+        return tf.reduce_mean(tf.abs(labels - predictions))
+
+    found, expected = (evaluate(learner, TASKS, num_tasks=3, metric=one) for one in (metric, absolute_error))
+    np.testing.assert_allclose(found.query, expected.query, rtol=1e-5)
+
+
+def test_wrong_tasks_metrics_and_parameters_are_named(learner):
+    for arguments, message in (
+        ({"metric": "acuracy"}, "metric: 'acuracy' is not known"),
+        ({"metric": keras.metrics.MeanSquaredError()}, "metric: MeanSquaredError is a Keras metric with a state"),
+        ({"tasks": TASKS.sample((1, 2), 3)}, "tasks: a TaskBatch is not allowed; expected a mt.Task"),
+        ({"params": learner.initial_params()[:2]}, "params: 2 arrays are given, theta has 4"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            evaluate(learner, **{"tasks": TASKS, "num_tasks": 2} | arguments)
 
 
 def test_what_cannot_be_evaluated_is_refused(learner):

@@ -33,6 +33,17 @@ def test_image_classifier():
     assert min(accuracies) > 50  # chance is 20 %
 
 
+def test_image_folder():
+    output = run("image_folder")
+    assert "gradient steps  support set       query set" in output
+    assert numbers(r"accuracy (\S+) ±", output)[0] > 60  # chance is 33 %
+
+
+def test_discrete_environment():
+    before, after, _ = numbers(r"mean return (\S+)", run("discrete_environment"))
+    assert after > max(2.0, before)  # always to the right side gives 8, to a random one 0
+
+
 def test_environment():
     before, after, _ = numbers(r"mean return (\S+)", run("environment"))
     assert after > 0.7 * before  # returns are negative; standing still at the start gives -11

@@ -1,5 +1,6 @@
 """Trained weights become a ready learner, or the message says where to get them."""
 
+import hashlib
 import json
 import shutil
 
@@ -12,6 +13,7 @@ import maml_tf as mt
 from maml_tf.errors import UsageError
 from maml_tf.experiments import load
 from maml_tf.experiments.registry import experiment_class
+from maml_tf.experiments.results import read_result
 from maml_tf.training.weights import write_weights
 
 
@@ -34,6 +36,47 @@ def test_classifiers_and_policies_load_without_data(name):
             np.testing.assert_array_equal(p, weights[key])
 
 
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("omniglot-5way-1shot", "omniglot_5way_1shot_conv"),
+        ("omniglot_5way_5shot", "omniglot_5way_5shot_nonconv"),
+        ("omniglot-5way-1shot-nonconv/seed_2", "omniglot_5way_1shot_nonconv"),
+        ("point-navigation", "point_navigation_maml"),
+        ("sinusoid-maml", "sinusoid_maml"),
+    ],
+)
+def test_published_weights_are_found_by_the_name_of_their_task(name, spec):
+    card = mt.load(name).card
+    assert card.name == spec
+    assert card.seed == (2 if name.endswith("seed_2") else 1)
+
+
+def test_published_weights_have_a_card():
+    learner = mt.load("omniglot-5way-1shot")
+    card, result = learner.card, read_result(REPRODUCE / "results" / "omniglot_5way_1shot_conv.json")
+    assert card.iterations == result.iterations_done == 60000
+    assert result.data["sha256"] in card.data
+    assert card.split == "1100 classes for train, 100 classes for validation, 423 classes for test, drawn with seed 1"
+    value = result.targets["omniglot_5way_1shot_conv_maml"]
+    expected = f"{value.mean:.4g} ± {value.ci95:.2g} (query set after gradient step 3; 600 held-out tasks)"
+    assert card.scores == {"omniglot_5way_1shot_conv_maml": expected}
+    assert card.known_failures == {}
+    assert card.licence == "MIT License, as the repository"
+    file = REPRODUCE / "checkpoints" / card.name / "seed_1.npz"
+    assert card.weights_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert str(card).startswith("omniglot_5way_1shot_conv, seed 1, 60000 meta-iterations\ndata: name omniglot")
+    x = np.zeros((5, 28, 28, 1), np.float32)
+    assert learner.adapt(x, np.arange(5))(x).shape == (5, 5)
+
+
+def test_a_card_says_what_is_known_to_fail():
+    card = mt.load("omniglot-5way-5shot").card
+    assert list(card.known_failures) == ["omniglot_5way_5shot_nonconv_maml"]
+    assert "known failure omniglot_5way_5shot_nonconv_maml: " in str(card)
+    assert "3 seeds" in card.scores["omniglot_5way_5shot_nonconv_maml"]
+
+
 def test_weights_of_your_own_load_by_path(tmp_path):
     spec = smoke_spec("sinusoid_maml")
     learner = experiment_class(spec).build_learner(spec)
@@ -44,6 +87,7 @@ def test_weights_of_your_own_load_by_path(tmp_path):
     for loaded in (mt.load(path), mt.load(path, spec=tmp_path / "mine.yaml")):
         for ours, theirs in zip(loaded.initial_params(), params, strict=True):
             np.testing.assert_array_equal(ours, theirs)
+    assert mt.load(path).card is None
     adapted = mt.load(path).adapt(tf.zeros([5, 1]), tf.zeros([5, 1]), num_steps=2)
     assert adapted(np.zeros((3, 1))).shape == (3, 1)
 
