@@ -97,10 +97,10 @@ def train(
         raise UsageError("validation_tasks and validate: only one of them is allowed")
     if run_dir is None and (resume or tensorboard):
         raise UsageError("run_dir: resume and tensorboard need a directory")
-    if run_dir is not None and not isinstance(run_dir, RunDirectory):
-        run_dir = RunDirectory(run_dir, data=_data_of(tasks))
     chosen = chosen_optimizer(optimizer, learning_rate)
     check_tasks(learner, tasks)
+    if run_dir is not None and not isinstance(run_dir, RunDirectory):
+        run_dir = RunDirectory(run_dir, data=_data_of(tasks))
     if validation_tasks is not None:
         check_tasks(learner, validation_tasks, "validation_tasks")
         validate = negative_meta_loss(learner, validation_tasks, num_validation_tasks, batch_size)

@@ -49,17 +49,17 @@ def test_a_training_draws_fresh_tasks_and_resumes_to_the_same_numbers(tmp_path):
         seen.append(float(task[0][0, 0]))
         return task
 
-    def killed(params):
-        raise KeyboardInterrupt
+    def stopped(params):
+        raise KeyError("stopped")
 
     options = {"iterations": 20, "batch_size": 2, "learning_rate": 0.01, "validate_every": 10}
-    whole = train(learner(), NumPyTasks(draw), **options)
+    whole = train(learner(), NumPyTasks(draw), validate=lambda params: 0.0, **options)
     trained_on = seen[-40:]
     assert len(set(trained_on)) == 40  # two tasks of twenty iterations: none is frozen
-    calls = iter([0.0])
-    with pytest.raises(StopIteration):
-        train(learner(), NumPyTasks(line), run_dir=tmp_path, validate=lambda params: next(calls), **options)
-    resumed = train(learner(), NumPyTasks(line), run_dir=tmp_path, resume=True, **options)
+    with pytest.raises(KeyError, match="stopped"):
+        train(learner(), NumPyTasks(line), run_dir=tmp_path, validate=stopped, **options)
+    options |= {"run_dir": tmp_path, "resume": True, "validate": lambda params: 0.0}
+    resumed = train(learner(), NumPyTasks(line), **options)
     for one, other in zip(whole.state.params, resumed.state.params, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -52,7 +52,10 @@ def test_the_steps_are_those_of_keras(name, jit_compile):
 
 
 def test_a_training_with_a_keras_optimizer_resumes_to_the_same_numbers(tmp_path):
-    def run(run_dir, validate=None, resume=False):
+    def stopped(params):
+        raise KeyError("stopped")
+
+    def run(run_dir, validate=lambda params: 0.0, resume=False):
         optimizer = keras.optimizers.SGD(SCHEDULE, momentum=0.9)
         return train(
             learner(), TASKS, iterations=6, batch_size=2, optimizer=optimizer, run_dir=run_dir, validate=validate,
@@ -60,9 +63,8 @@ def test_a_training_with_a_keras_optimizer_resumes_to_the_same_numbers(tmp_path)
         )  # fmt: skip
 
     whole = run(tmp_path / "whole")
-    calls = iter([0.0])
-    with pytest.raises(StopIteration):
-        run(tmp_path / "killed", validate=lambda params: next(calls))
+    with pytest.raises(KeyError, match="stopped"):
+        run(tmp_path / "killed", validate=stopped)
     assert RunDirectory(tmp_path / "killed").read().iteration == 3
     resumed = run(tmp_path / "killed", resume=True)
     for one, other in zip(tf.nest.flatten(whole.state), tf.nest.flatten(resumed.state), strict=True):
