@@ -87,10 +87,8 @@ class Episodes(TaskDistribution):
         if self.rotations:
             quarter_turns = tf.cast(uniform(rotation_seed, [T, N, 1, 1, 1, 1], 0.0, 4.0), tf.int32)
             images = _rotate(images, quarter_turns)
-        whole_numbers = images.dtype == tf.uint8
-        images = tf.cast(images, tf.float32)
-        if whole_numbers:
-            images /= 255.0
+        if images.dtype == tf.uint8:  # floating-point images are float32 and taken as they are
+            images = tf.cast(images, tf.float32) / 255.0
         labels = tf.broadcast_to(tf.range(N)[:, tf.newaxis], [T, N, K + Q])
 
         def flat(x):
