@@ -14,6 +14,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "data")]
 
 
+def pytest_collection_finish():
+    """What the imports made stays until the end, and the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def memory_is_freed():
     """After each test module, drops what TensorFlow and Keras keep until the process ends.
