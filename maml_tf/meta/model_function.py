@@ -50,7 +50,8 @@ class ModelFunction:
         state_variables: the variables of the first kind, in the order of the state.
 
     Raises:
-        ValueError: `batch_norm` is not known, or a BatchNormalization with `renorm` is to do without running ones.
+        ValueError: `batch_norm` is not known, a BatchNormalization with `renorm` is to do without running ones, or a
+            layer has variables that Keras does not know.
     """
 
     def __init__(self, model: keras.Model, training: bool = True, batch_norm: BatchNormStatistics = "batch"):
@@ -58,6 +59,8 @@ class ModelFunction:
             raise ValueError(f"batch_norm is {batch_norm!r}; allowed are 'batch' and 'running'")
         self.model, self.training, self.batch_norm = model, bool(training), batch_norm
         self.layers = model._flatten_layers()
+        for layer in self.layers:
+            _refuse_raw_variables(layer)
         self.norms = [layer for layer in self.layers if isinstance(layer, keras.layers.BatchNormalization)]
         for norm in self.norms:
             if norm.trainable and batch_norm == "batch" and getattr(norm, "renorm", False):
@@ -165,16 +168,18 @@ class ModelFunction:
     def _check(self, changed, carried):
         """Raises if a variable was changed that is neither carried nor without use."""
         known = {id(variable) for variable in carried} | self._unused
+        own = {id(variable) for variable in self.model.variables}
         for variable in changed:
             if id(variable) not in known:
-                of_model = any(variable is own for own in self.model.variables)
+                place = f"{variable.path} ({'a weight' if variable.trainable else variable.dtype})"
                 raise ValueError(
-                    f"the model changes its variable {variable.path} ({variable.dtype}) when it is called, which "
-                    "cannot be carried from task to task: running values of layers that are not frozen and have a "
-                    "floating-point type can, and the states of seed generators"
-                    if of_model
-                    else f"the model changes {variable.path} when it is called, which is not one of its variables; a "
-                    "layer that draws random numbers needs a keras.random.SeedGenerator as one of its attributes"
+                    f"the model changes {place} when it is called, which cannot be carried from task to task. "
+                    + (
+                        "Seed generators can, and floating-point variables that are not weights"
+                        if id(variable) in own
+                        else "It is not one of the model's variables: a recurrent layer may not be stateful, and a "
+                        "layer that draws random numbers needs a keras.random.SeedGenerator as one of its attributes"
+                    )
                 )
 
     @contextlib.contextmanager
@@ -245,6 +250,17 @@ def _in_training(call: Callable[..., Any]) -> Callable[..., Any]:
         return call(inputs, training=True, mask=mask)
 
     return in_training
+
+
+def _refuse_raw_variables(layer: keras.layers.Layer) -> None:
+    """Raises if an attribute of a layer is a variable of TensorFlow, which Keras neither lists nor saves."""
+    for name, value in layer.__dict__.items():
+        parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else [value]
+        if not name.startswith("_") and any(isinstance(part, tf.Variable) for part in parts):
+            raise ValueError(
+                f"layer {layer.name}: its attribute {name!r} is a tf.Variable, which Keras neither lists, trains nor "
+                "carries: make it with add_weight, or as a keras.Variable"
+            )
 
 
 def _is_floating(variable: keras.Variable) -> bool:

@@ -44,6 +44,18 @@ def test_discrete_environment():
     assert after > max(2.0, before)  # always to the right side gives 8, to a random one 0
 
 
+def test_application_model():
+    accuracies = numbers(r"accuracy (\S+) ±", run("application_model"))
+    assert len(accuracies) == 3
+    assert min(accuracies) > 70  # chance is 33 %
+
+
+def test_text_classifier():
+    accuracies = numbers(r"accuracy (\S+) ±", run("text_classifier"))
+    assert len(accuracies) == 2
+    assert min(accuracies) > 85  # chance is 50 %
+
+
 def test_environment():
     before, after, _ = numbers(r"mean return (\S+)", run("environment"))
     assert after > 0.7 * before  # returns are negative; standing still at the start gives -11

@@ -239,8 +239,9 @@ class InLoop(L.Layer):
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (Counts, "changes its variable .*counts/calls .int32. when it is called, which cannot be carried"),
-        (Noise, "which is not one of its variables; a layer that draws random numbers needs a keras.random.Seed"),
+        (Counts, "changes .*counts/calls .int32. when it is called, which cannot be carried from task to task. Seed"),
+        (Noise, "changes .*seed_generator_state .* not one of the model's variables: .* needs a keras.random.Seed"),
+        (lambda: L.SpectralNormalization(L.Dense(2)), "changes .*/kernel .a weight. when it is called"),
         (InLoop, "changes its variable .*seed_generator_state inside a TensorFlow loop"),
     ],
 )
@@ -248,6 +249,27 @@ def test_state_that_cannot_be_carried_is_refused_by_name(layer, message):
     learner = learner_of(layer())
     with pytest.raises(ValueError, match=message):
         tf.function(learner.meta_gradient, autograph=False)(learner.initial_params(), BATCH)
+
+
+def test_a_stateful_recurrent_layer_is_refused():
+    model = keras.Sequential([keras.Input(batch_shape=(6, 3, 1)), L.GRU(2, stateful=True), L.Dense(1)])
+    learner = MAML(model, mean_squared_error, 0.1, 1)
+    with pytest.raises(ValueError, match=r"changes .*gru.* a recurrent layer may not be stateful"):
+        learner.adapt(X[0][..., np.newaxis], Y[0])
+
+
+class Raw(L.Layer):
+    def __init__(self):
+        super().__init__(name="raw")
+        self.scales = [tf.Variable(1.0)]
+
+    def call(self, x):
+        return x * self.scales[0]
+
+
+def test_a_variable_that_keras_does_not_know_is_refused():
+    with pytest.raises(ValueError, match=r"layer raw: its attribute 'scales' is a tf.Variable, which Keras neither"):
+        learner_of(Raw())
 
 
 def test_wrong_choices_are_refused():
