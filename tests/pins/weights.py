@@ -1,5 +1,6 @@
 """What the committed weights give on a few fixed tasks, with no data set needed."""
 
+import functools
 import hashlib
 import pathlib
 
@@ -11,6 +12,7 @@ from synthetic_data import write_omniglot
 from maml_tf.experiments.run import build_experiment
 from maml_tf.experiments.spec import read_spec
 from maml_tf.meta.functional import functional_call
+from maml_tf.tasks import mini_imagenet
 from maml_tf.tasks.sinusoid import AMPLITUDE, SinusoidTasks
 from maml_tf.training.weights import read_weights
 
@@ -19,6 +21,7 @@ SEED = (2017, 3)
 IMAGE_TASKS, IMAGE_STEPS = 2, 3
 # The pixels that each layer of a convolutional network is computed at.
 POSITIONS = {"omniglot_conv": (14**2, 7**2, 4**2, 2**2, 1), "mini_imagenet_conv": (84**2, 42**2, 21**2, 10**2, 1)}
+CLASSIFIED_IMAGES = 4
 SINE_TASKS, SINE_SHOTS, SINE_STEPS = 3, 10, 5
 TUNED_STEP_SIZE = 0.001  # where the spec tunes it: small enough for the oracle
 OBSERVATIONS = 4
@@ -51,14 +54,20 @@ def numbers_of(spec_name: str, data_folder: pathlib.Path, jitter: float = 0.0, j
         jitter_seed: of those changes.
     """
     spec = read_spec(REPRODUCE / "specs" / f"{spec_name}.yaml")
-    experiment = build_experiment(spec, spec.seeds[0], data_folder)
-    numbers = {"sinusoid": _sinusoid, "image_classification": _images, "reinforcement_learning": _policy}
+    if spec.method == "supervised":  # its experiment prepares the whole test: here the network is enough
+        model = spec.model.build(spec.tasks.image_shape, mini_imagenet.CLASSES["train"])
+        numbers = functools.partial(_classifier, spec, model)
+    else:
+        experiment = build_experiment(spec, spec.seeds[0], data_folder)
+        model = experiment.model
+        of_experiment = {"sinusoid": _sinusoid, "image_classification": _images, "reinforcement_learning": _policy}
+        numbers = functools.partial(of_experiment[spec.experiment], experiment)
     rng = np.random.default_rng(jitter_seed)
     found = {}
     for path in checkpoints()[spec_name]:
-        params = read_weights(path, experiment.model)
+        params = read_weights(path, model)
         params = [p * (1 + jitter * rng.uniform(-1, 1, p.shape)).astype(np.float32) for p in params]
-        found[f"{spec_name}/{path.name}"] = numbers[spec.experiment](experiment, params)
+        found[f"{spec_name}/{path.name}"] = numbers(params)
     return found
 
 
@@ -91,6 +100,14 @@ def _images(experiment, params):
         logits.append([learner.forward(p, query_x) for p in after])
     error = pass_error(kernels(learner.model), tasks.support_x.shape[1], POSITIONS.get(spec.model.network))
     return {"logits": (np.array(logits), (IMAGE_STEPS + 1) * error * _largest(logits))}
+
+
+def _classifier(spec, model, params):
+    """Logits [images, classes] of random images, with the batch statistics of these images."""
+    images = np.random.default_rng(SEED).random((CLASSIFIED_IMAGES, *spec.tasks.image_shape), np.float32)
+    logits = functional_call(model, params, images)
+    error = pass_error(kernels(model), CLASSIFIED_IMAGES, POSITIONS[spec.model.network])
+    return {"logits": (logits.numpy(), error * _largest(logits))}
 
 
 def _policy(experiment, params):
