@@ -32,9 +32,10 @@ def test_what_cannot_be_run_or_drawn_is_named(learner, monkeypatch):
     two = learner.policy.actor([np.stack([p, p]) for p in learner.initial_params()])
     with pytest.raises(UsageError, match=r"actor: it has 2 tasks; pass one of them: actor.tasks\(0, 1\)"):
         roll_out(two, "point_navigation", np.zeros(2))
+    cheetah = mt.load("half-cheetah-direction").actor()
     monkeypatch.setenv("MUJOCO_GL", "no_such_renderer")
     with pytest.raises(UsageError, match=r"the renderer failed with exit code \d+ \(MUJOCO_GL=no_such_renderer\)"):
-        roll_out(mt.load("half-cheetah-direction").actor(), "half_cheetah_direction", 1.0, render=True)
+        roll_out(cheetah, "half_cheetah_direction", 1.0, render=True)
 
 
 def test_pictures_come_from_another_process(learner, monkeypatch):
