@@ -102,10 +102,12 @@ def test_two_weights_of_one_path_cannot_be_written(tmp_path):
 
 
 def test_running_statistics_are_a_part_of_the_file(tmp_path):
-    norm = keras.layers.BatchNormalization(name="norm")
-    learner = MAML(keras.Sequential([keras.Input((2,)), norm]), mean_squared_error, 0.1, 1, batch_norm="running")
+    layers = [keras.layers.BatchNormalization(name="norm"), keras.layers.Dense(1, name="out")]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    learner = MAML(model, mean_squared_error, 0.1, 1, batch_norm="running")
     params = [p + 1.0 for p in learner.initial_params()]
     write_weights(tmp_path / "weights.npz", learner, params)
     with np.load(tmp_path / "weights.npz") as archive:
-        assert archive.files == [f"norm/{name}" for name in ("gamma", "beta", "moving_mean", "moving_variance")]
+        assert archive.files[:4] == ["norm/gamma", "norm/beta", "out/kernel", "out/bias"]
+        assert archive.files[4:] == ["norm/moving_mean", "norm/moving_variance"]
     assert equal(read_weights(tmp_path / "weights.npz", learner), params)
