@@ -54,6 +54,7 @@ PARTS = [
     Part(["tests/examples", "tests/test_cli.py", "tests/test_docs.py", "tests/test_extending.py"]),
     Part(["tests/experiments"]),
     Part(["tests/reproduce"]),
+    Part(["tests/reproduce/test_ablations.py"]),
     Part(["tests/meta", "tests/evaluation"]),
     Part(["tests/export"]),
     *split("tests/pins", "miniimagenet"),
