@@ -48,7 +48,7 @@ def split(path: str, *words: str) -> list[Part]:
 
 # The longest parts first, so that no core waits long at the end.
 PARTS = [
-    *split("tests/experiments/test_specs_run.py", "miniimagenet", "omniglot"),
+    *split("tests/experiments/test_specs_run.py", "miniimagenet", "omniglot", "sinusoid"),
     Part(["tests/benchmarks"]),
     Part(["tests/rl"]),
     Part(["tests/examples", "tests/test_cli.py", "tests/test_docs.py", "tests/test_extending.py"]),
