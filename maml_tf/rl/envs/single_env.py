@@ -4,6 +4,7 @@
 """
 
 import functools
+import sys
 from typing import Any, cast
 
 import gymnasium
@@ -11,6 +12,7 @@ import gymnasium
 from maml_tf.errors import UsageError
 from maml_tf.rl.envs.mujoco_env import MujocoVectorEnv
 from maml_tf.rl.envs.registry import ENVIRONMENTS
+from maml_tf.rl.envs.render_process import RenderProcess
 
 CAMERA = "track"
 
@@ -72,10 +74,12 @@ class SingleMujocoEnv(SingleEnv):
         super().__init__(render_mode, **settings)
         self.metadata = {**self.metadata, "render_fps": round(1 / self.envs.model.opt.timestep)}
         self._frame_size = (width, height)
-        self._renderer = None
+        self._renderer = self._process = None
 
     def render(self):
         """The picture [height, width, 3] of the present state, uint8; None without a render mode.
+
+        Where TensorFlow is loaded, another process draws: the two crash together.
 
         Raises:
             UsageError: MuJoCo finds no way to draw on this machine.
@@ -84,17 +88,26 @@ class SingleMujocoEnv(SingleEnv):
             return None
         import mujoco
 
+        model = self.envs.model
+        if "tensorflow" in sys.modules:  # which may have computed: drawing here could crash
+            if self._process is None:
+                self._process, self._data = RenderProcess(model, *self._frame_size, CAMERA), mujoco.MjData(model)
+            self.envs.batch.get_data(0, self._data)
+            return self._process.draw(model, self._data)
         if self._renderer is None:
-            self._renderer = _renderer(self.envs.model, *self._frame_size)
+            self._renderer = renderer(model, *self._frame_size, CAMERA)
         self.envs.batch.get_data(0, self._renderer.data)
-        mujoco.mj_forward(self.envs.model, self._renderer.data)
+        mujoco.mj_forward(model, self._renderer.data)
         return self._renderer.render(self.render_mode)
 
     def close(self):
-        """Frees the renderer."""
+        """Frees the renderer, or ends its process."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+        if self._process is not None:
+            self._process.close()
+            self._process = None
 
 
 @functools.cache
@@ -114,18 +127,23 @@ def __getattr__(name: str) -> type[SingleEnv]:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _renderer(model, width, height):
+def renderer(model: Any, width: int, height: int, camera: str) -> Any:
+    """Gymnasium's renderer of an MjModel in this process.
+
+    Raises:
+        UsageError: MuJoCo finds no way to draw on this machine.
+    """
     try:
         import mujoco
         from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer  # asks for OpenGL when imported
 
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
         model.vis.global_.offheight = max(model.vis.global_.offheight, height)
-        renderer = MujocoRenderer(model, mujoco.MjData(model), width=width, height=height, camera_name=CAMERA)
-        renderer.render("rgb_array")
+        made = MujocoRenderer(model, mujoco.MjData(model), width=width, height=height, camera_name=camera)
+        made.render("rgb_array")
     except Exception as error:  # OpenGL libraries raise many kinds where there is no display or driver
         raise UsageError(
             "MuJoCo cannot draw here. Set the environment variable MUJOCO_GL to egl (a GPU or Mesa), osmesa (software) "
             f"or glfw (a display) before Python starts. The cause: {type(error).__name__}: {error}"
         ) from error
-    return renderer
+    return made

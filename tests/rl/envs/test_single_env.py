@@ -1,6 +1,7 @@
 """The environments as Gymnasium knows them: its own checks, one environment against the vector, rendering."""
 
 import pickle
+import sys
 import warnings
 
 import gymnasium
@@ -47,7 +48,15 @@ def test_single_and_vector_are_the_same_environment(id_):
     assert single.spec.max_episode_steps == vector.max_episode_steps
 
 
-def test_mujoco_draws_where_it_can():
+@pytest.mark.parametrize("in_this_process", [True, False])
+def test_mujoco_draws_where_it_can(monkeypatch, in_this_process):
+    """Where TensorFlow is loaded, another process draws: with both in one process a software renderer crashes."""
+    if in_this_process:
+        monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+        if "tensorflow.python" in sys.modules:
+            pytest.skip("TensorFlow is loaded in the process of the tests")
+    else:
+        monkeypatch.setitem(sys.modules, "tensorflow", sys.modules.get("tensorflow"))
     env = gymnasium.make(HALF_CHEETAH, render_mode="rgb_array", width=64, height=48).unwrapped
     env.reset(seed=0)
     try:
@@ -71,6 +80,7 @@ def test_without_a_renderer_the_error_says_what_to_set(monkeypatch):
         raise RuntimeError("no display")
 
     monkeypatch.setattr(rendering, "MujocoRenderer", no_display)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)  # draws in this process
     env = gymnasium.make(HALF_CHEETAH, render_mode="rgb_array").unwrapped
     env.reset(seed=0)
     with pytest.raises(UsageError, match=r"MUJOCO_GL to egl.*osmesa.*RuntimeError: no display"):
