@@ -8,6 +8,7 @@ import tensorflow as tf
 from maml_tf.errors import UsageError
 from maml_tf.meta.entrance import check_tasks
 from maml_tf.meta.maml import MAML
+from maml_tf.models.mlp import MLP
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
 from maml_tf.tasks.numpy_tasks import NumPyTasks
 
@@ -125,8 +126,8 @@ def test_what_is_no_distribution_is_named(learner, wrong):
         check_tasks(wrong, tasks(lambda seed, n: batch(inputs(seed, n), labels(n))))
 
 
-def test_tasks_of_unequal_sizes_are_run_one_by_one(learner):
-    learner = MAML(learner.model, "mean_cross_entropy", 0.1, 1, vectorized=True)
+def test_tasks_of_unequal_sizes_are_run_one_by_one():
+    learner = MAML(MLP(2, (4,), 3), "mean_cross_entropy", 0.1, 1, vectorized=True)
     ragged = NumPyTasks(lambda rng: 2 * (rng.normal(size=(n := rng.integers(1, 20), 2)), np.zeros(n, int)))
     with pytest.raises(UsageError, match="pass vectorized=False to the learner"):
         check_tasks(learner, ragged)
