@@ -88,8 +88,6 @@ def _check_curve(curve, metric, at):
         mean, over_seeds = curve.mean[point], sum(per_seed) / len(per_seed)
         if not math.isclose(mean, over_seeds, rel_tol=1e-9, abs_tol=1e-12):
             raise UsageError(f"{at}.mean: {mean} at step {step} is not the mean of per_seed, {over_seeds}")
-        if not curve.ci95[point] >= 0:
-            raise UsageError(f"{at}.ci95: {curve.ci95[point]} at step {step} is not allowed; expected a number from 0")
         _check_range(per_seed, metric, at)
 
 

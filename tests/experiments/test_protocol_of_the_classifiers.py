@@ -122,7 +122,7 @@ def test_images_rotations_and_steps_of_every_split(name, K, protocol, data_folde
     assert validation_steps == protocol.steps_at_test
     for episodes, split in ((test, "test"), (validation, "validation"), (experiment.tasks, "train")):
         assert episodes.rotations == protocol.rotations, split
-        assert episodes.classes == len(experiment.classes[split].images)
+        assert episodes.class_images.num_classes == len(experiment.classes[split].images)
 
 
 @pytest.mark.parametrize(("name", "K", "protocol"), EVERY_CELL)

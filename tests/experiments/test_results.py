@@ -31,7 +31,10 @@ def test_results_round_trip_with_divergence_and_are_checked(tmp_path):
         ({"seeds": "all"}, r"sinusoid_maml.json: seeds: 'all' is not allowed; expected a list of a whole number"),
         ({"extra": 1}, r"unknown key 'extra'; allowed are spec, profile"),
         ({"seeds": [1]}, r"targets.sinusoid_5shot_maml_step1.per_seed: 2 values for 1 seeds"),
-        ({"seeds": [], "targets": {}, "curves": {}}, r"seeds: at least one is needed"),
+        (
+            {"seeds": [], "targets": {}, "curves": {}},
+            r"seeds: \[\] is not allowed; expected different ones, at least one",
+        ),
         ({"iterations_asked": -1}, r"iterations_done, iterations_asked: 70000, -1 are not allowed"),
         (
             {"targets": {MAML: {"mean": 0.67, "ci95": 0.1, "n_tasks": 600, "per_seed": [0.9, 0.9]}}},

@@ -89,7 +89,7 @@ def foreign_target(content):
         (forged_seeds, r"curves.5_shot.mean: 0.67 at step 1 is not the mean of per_seed"),
         (forged_interval, "mean, ci95 or per_seed is not that of '5_shot' at step 1"),
         (impossible_error, r"curves.5_shot: -1e\+300 is not allowed; mse is between 0 and inf"),
-        (negative_interval, r"curves.20_shot.ci95: -0.1 at step 3 is not allowed"),
+        (negative_interval, r"curves.20_shot.ci95: -0.1 is not allowed; expected numbers from 0"),
         (no_tasks, "n_tasks: 0 is not allowed; expected a whole number from 1"),
         (removed_curve, "mean, ci95 or per_seed is not that of '5_shot' at step 1"),
         (fewer_iterations_asked, "iterations_asked: 100 is not allowed; the spec sinusoid_maml asks for 70000"),
