@@ -194,11 +194,14 @@ def load_or_init(
     if run_dir is None or not run_dir.exists():
         return Checkpoint(start(initial_params))
     checkpoint = run_dir.read()
-    if _shapes(checkpoint.state) != _shapes(start(initial_params)):
+    unfinished = checkpoint.iteration < iterations or checkpoint.validation_due
+    # A finished training from elsewhere may have parameters only (see maml_tf/export/importer.py).
+    compared = None if unfinished else 1
+    if _shapes(checkpoint.state)[:compared] != _shapes(start(initial_params))[:compared]:
         raise UsageError(
             f"{run_dir.path} holds a training with weights or an optimizer of other shapes; choose another directory"
         )
-    if (checkpoint.iteration < iterations or checkpoint.validation_due) and not resume:
+    if unfinished and not resume:
         raise UsageError(
             f"{run_dir.path} holds a training that stopped at iteration {checkpoint.iteration} of {iterations}: "
             "--resume (resume=True) continues it, --restart trains from the beginning"
