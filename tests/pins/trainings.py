@@ -109,6 +109,7 @@ def numbers_of(name: str, data_folder: pathlib.Path, jitter: float = 0.0, jitter
     with (
         tempfile.TemporaryDirectory() as runs,
         mock.patch.object(run, "build_experiment", return_value=experiment),
+        mock.patch.object(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES),
         contextlib.redirect_stderr(io.StringIO()),
     ):
         run.train(spec, SEED, runs_folder=runs, data_folder=data_folder)
