@@ -444,6 +444,7 @@ def test_a_bad_input_ends_with_its_code_and_a_message(name, tmp_path, capsys, mo
     make, code, message = CASES[name]
     command, *arguments = map(str, make(tmp_path))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("maml_tf.runtime.configure_runtime", lambda: None)  # threads are set once per process
     monkeypatch.setattr(sys, "argv", ["compare", *arguments, "--runs", str(tmp_path / "runs")])
     run = compared if command == "compare" else lambda: cli.main([command, *arguments])
     with pytest.raises(SystemExit) as ended:

@@ -195,9 +195,10 @@ def load_or_init(
         return Checkpoint(start(initial_params))
     checkpoint = run_dir.read()
     unfinished = checkpoint.iteration < iterations or checkpoint.validation_due
-    # A finished training from elsewhere may have parameters only (see maml_tf/export/importer.py).
-    compared = None if unfinished else 1
-    if _shapes(checkpoint.state)[:compared] != _shapes(start(initial_params))[:compared]:
+    found, expected = _shapes(checkpoint.state), _shapes(start(initial_params))
+    if not unfinished and not any(found[1:]):  # parameters of a training elsewhere (maml_tf/export/importer.py)
+        found, expected = found[:1], expected[:1]
+    if found != expected:
         raise UsageError(
             f"{run_dir.path} holds a training with weights or an optimizer of other shapes; choose another directory"
         )

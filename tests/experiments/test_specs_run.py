@@ -102,7 +102,7 @@ UNCHOSEN = ("sinusoid_maml", "sinusoid_multitask_no_reg", "omniglot_5way_1shot_n
 
 
 @pytest.mark.parametrize("name", UNCHOSEN)
-def test_weights_that_nothing_chose_are_tested_once(name, data_folder):
+def test_weights_that_nothing_chose_are_tested_once(name, data_folder, without_xla):
     spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
     experiment = build_experiment(spec, 1, data_folder)
     params = [tf.convert_to_tensor(variable) for variable in experiment.model.trainable_variables]
@@ -130,7 +130,7 @@ def test_the_last_model_is_tested_too_but_once_where_it_is_the_best(best_iterati
 
 
 @pytest.mark.parametrize("name", ["sinusoid_pretrained", "omniglot_5way_1shot_context_vector", "point_navigation_maml"])
-def test_what_is_finished_is_taken_as_it_is(name, data_folder, tmp_path):
+def test_what_is_finished_is_taken_as_it_is(name, data_folder, tmp_path, without_xla):
     spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
     once, again = (
         evaluate(spec, trained(spec, tmp_path, data_folder), command="a test", weights_folder=tmp_path / "weights")

@@ -51,7 +51,9 @@ def test_a_context_vector_is_put_in_front_of_the_network(name):
 
 
 def test_impossible_sizes_are_refused():
-    with pytest.raises(UsageError, match="hidden: at least one layer is needed"):
+    with pytest.raises(
+        UsageError, match=r"hidden: \[\] is not allowed; expected whole numbers from 1, at least one layer"
+    ):
         network("mlp", hidden=())
     with pytest.raises(UsageError, match="filters: 0 is not allowed; expected a whole number from 1"):
         network("omniglot_conv", filters=0)
