@@ -34,7 +34,6 @@ SAMPLE = (
     "half_cheetah_direction_maml",
 )
 IMAGE_TASKS = 100
-TRAJECTORIES = 4
 # Processors round differently; an error that adaptation amplifies differs by this share.
 ROUNDING = 0.01
 
@@ -54,14 +53,14 @@ class Check:
 
 
 def reduced(spec: ExperimentSpec) -> ExperimentSpec:
-    """The spec with a smaller test, whose tasks are the first ones of the whole test."""
-    if spec.experiment == "image_classification":
-        changes = {"tasks": min(IMAGE_TASKS, spec.evaluation.tasks)}
-    elif spec.experiment == "reinforcement_learning" and not spec.tasks.environment.startswith("point"):
-        changes = {"trajectories": TRAJECTORIES}
-    else:
+    """The spec with a smaller test, whose tasks are the first ones of the whole test.
+
+    A policy is tested on all goals with all trajectories: fewer trajectories would make its gradient steps worse.
+    """
+    if spec.experiment != "image_classification":
         return spec
-    return dataclasses.replace(spec, evaluation=dataclasses.replace(spec.evaluation, **changes))
+    tasks = min(IMAGE_TASKS, spec.evaluation.tasks)
+    return dataclasses.replace(spec, evaluation=dataclasses.replace(spec.evaluation, tasks=tasks))
 
 
 def checks_of(
@@ -81,7 +80,10 @@ def checks_of(
         published = np.asarray(result.curves[name].per_seed[row])
         now = scores[name].mean(axis=0, dtype=np.float64)
         allowed = ROUNDING * np.abs(published) + 1e-6
-        if test is not spec:  # fewer tasks or trajectories: what chance explains, three times over
+        # What chance explains, three times over: of fewer tasks, and of physics that amplifies the last bits.
+        if test is not spec or (
+            spec.experiment == "reinforcement_learning" and spec.tasks.environment != "point_navigation"
+        ):
             allowed = allowed + 1.5 * (half_width_95(scores[name]) + np.asarray(result.curves[name].ci95))
         finite = np.isfinite(published)  # an error that has diverged says nothing
         yield Check(f"{spec.name}, seed {seed}, {name}", *(values[finite] for values in (now, published, allowed)))
