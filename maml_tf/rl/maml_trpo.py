@@ -94,7 +94,8 @@ class MAMLTRPO:
             )
         self.policy = policy
         self.objective = MetaObjective(policy, step_size, likelihood_ratio)
-        self.meta_trained = meta_trained
+        changed = self.objective.adaptable if meta_trained == "adaptable" else np.ones_like(self.objective.adaptable)
+        self._meta_trained = np.flatnonzero(changed)  # positions in theta as one vector
         self.step_size = step_size
         self.trust_region = trust_region or trpo.TrustRegion()
         self.num_steps = num_steps
@@ -189,14 +190,9 @@ class MAMLTRPO:
             leaves theta as it is.
         """
         theta = self.objective.flat(state.params).numpy().astype(np.float64)
-        objective = self.objective.at(steps)
-        if self.meta_trained == "all":
-            step = trpo.update(objective, theta, self.trust_region)
-            theta = step.theta
-        else:
-            entries = np.flatnonzero(self.objective.adaptable)
-            step = trpo.update(objective.restricted(theta, entries), theta[entries], self.trust_region)
-            theta[entries] = step.theta
+        objective = self.objective.at(steps).restricted(theta, self._meta_trained)
+        step = trpo.update(objective, theta[self._meta_trained], self.trust_region)
+        theta[self._meta_trained] = step.theta
         params = self.objective.unflat(tf.constant(theta, self.policy.dtype))
         metrics = {"loss": step.loss_after, "kl": step.kl, "backtracks": step.backtracks}
         return state._replace(iteration=state.iteration + 1, params=params), metrics

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from maml_tf.errors import UsageError
+from maml_tf.meta.arguments import whole_number
 from maml_tf.rl.maml_trpo import MAMLTRPO, MetaIteration
 from maml_tf.rl.sampling.sampler import Sampler
 from maml_tf.training.adam import TrainingState
@@ -63,8 +64,7 @@ def train(
             state saved before it stays.
         TrainingStoppedError: Ctrl-C or SIGTERM came. It is a KeyboardInterrupt; the state is saved.
     """
-    if iterations < 0:
-        raise UsageError(f"iterations: {iterations} is not allowed; expected a whole number from 0")
+    whole_number("iterations", iterations, 0)
     if goal_every not in GOAL_EVERY:
         raise UsageError(f"goal_every: {goal_every!r} is not allowed; expected one of {', '.join(GOAL_EVERY)}")
     if chosen_model not in CHOSEN_MODELS:

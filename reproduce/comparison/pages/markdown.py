@@ -51,6 +51,11 @@ def short_time(seconds: float) -> str:
     return f"{seconds * factor:.3g}{NBSP}{unit}"
 
 
+def machine(hardware: str) -> str:
+    """The hardware of a result file, with "1 core" in place of "1 cores"."""
+    return hardware.replace(", 1 cores", ", 1 core")
+
+
 def link_between(page: pathlib.Path, path: pathlib.Path) -> str:
     """The relative link from a page to a file."""
     return pathlib.PurePath(os.path.relpath(path, page.parent)).as_posix()

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from reproduce.comparison.pages.markdown import duration, measured, number, table
+from reproduce.comparison.pages.markdown import duration, machine, measured, number, table
 from reproduce.comparison.pages.record import Record
 from reproduce.comparison.pages.runs import link_to
 
@@ -68,6 +68,5 @@ def first_order_gain(record: Record, page: pathlib.Path) -> str:
 def origin(record: Record, page: pathlib.Path, spec: str) -> str:
     """A line below a table: the result file, where and when it was measured."""
     result = record.results[spec]
-    machine = result.hardware.replace(", 1 cores", ", 1 core")
-    shown = f"{machine}, {duration(result.wall_seconds)}, commit {result.git_commit[:7]}"
+    shown = f"{machine(result.hardware)}, {duration(result.wall_seconds)}, commit {result.git_commit[:7]}"
     return f"\n\n{link_to(record, page, result)}: {shown}."

@@ -3,7 +3,7 @@
 import pathlib
 
 from maml_tf.experiments.results import Result
-from reproduce.comparison.pages.markdown import duration, link_between, number, table
+from reproduce.comparison.pages.markdown import duration, link_between, machine, number, table
 from reproduce.comparison.pages.panels import rows_of
 from reproduce.comparison.pages.record import Record
 
@@ -32,7 +32,7 @@ def _cells(record, page, result):
         iterations,
         _model(result),
         duration(result.wall_seconds),
-        result.hardware.replace(", 1 cores", ", 1 core"),
+        machine(result.hardware),
         _commits(result),
         f"`{result.command}`",
     ]
