@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from maml_tf.evaluation.intervals import half_width_95
+from maml_tf.evaluation.intervals import half_width_95, wilson_interval_95
 from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.meta.arguments import theta
 from maml_tf.meta.entrance import check_tasks
@@ -23,10 +23,12 @@ class Scores:
     Attributes:
         support: [tasks, steps + 1], the scores on the *support* sets, which the tasks are adapted to.
         query: [tasks, steps + 1], the scores on the *query* sets, which say how well the adapted models generalise.
+        are_accuracies: whether the scores are accuracies, whose intervals are printed in Wilson's form too.
     """
 
     support: np.ndarray
     query: np.ndarray
+    are_accuracies: bool = False
 
     @property
     def scores(self) -> np.ndarray:
@@ -74,13 +76,38 @@ class Scores:
         """[steps + 1]: half the width of the 95 % interval of each `mean`, over tasks."""
         return half_width_95(self.scores)
 
+    @property
+    def support_wilson95(self) -> np.ndarray:
+        """[2, steps + 1]: the low and the high ends of Wilson's 95 % interval of each `support_mean`; accuracies only.
+
+        The form mean +- ci95 is too short for accuracies near 0 and 1. See
+        `maml_tf.evaluation.intervals.wilson_interval_95`.
+        """
+        return np.stack(wilson_interval_95(self.support_mean, self.support_ci95, len(self.support)))
+
+    @property
+    def query_wilson95(self) -> np.ndarray:
+        """[2, steps + 1]: as `support_wilson95`, of each `query_mean`."""
+        return np.stack(wilson_interval_95(self.query_mean, self.query_ci95, len(self.query)))
+
     def __str__(self) -> str:
-        lines = [f"{len(self.query)} tasks, mean and 95 % interval", "gradient steps  support set       query set"]
-        values = zip(self.support_mean, self.support_ci95, self.query_mean, self.query_ci95, strict=True)
-        for step, (support, support_half, query, query_half) in enumerate(values):
-            shown = f"{support:.4g} ± {support_half:.2g}"
-            lines.append(f"{step:<14}  {shown:<16}  {query:.4g} ± {query_half:.2g}")
+        wilson = self.are_accuracies and all(bool(np.all((x >= 0) & (x <= 1))) for x in (self.support, self.query))
+        lines = [f"{len(self.query)} tasks, mean and 95 % interval{', Wilson' if wilson else ''}"]
+        columns = [
+            _column("support set", self.support_mean, self.support_ci95, self.support_wilson95 if wilson else None),
+            _column("query set", self.query_mean, self.query_ci95, self.query_wilson95 if wilson else None),
+        ]
+        names = ["gradient steps", *map(str, range(self.query.shape[1]))]
+        width = max(16, *map(len, columns[0]))
+        lines += [f"{name:<14}  {left:<{width}}  {right}" for name, left, right in zip(names, *columns, strict=True)]
         return "\n".join(lines)
+
+
+def _column(name: str, means: np.ndarray, half_widths: np.ndarray, wilson: np.ndarray | None) -> list[str]:
+    shown = [f"{mean:.4g} ± {half:.2g}" for mean, half in zip(means, half_widths, strict=True)]
+    if wilson is not None:
+        shown = [f"{text} ({low:.4f} to {high:.4f})" for text, low, high in zip(shown, *wilson, strict=True)]
+    return [name, *shown]
 
 
 def evaluate(
@@ -111,7 +138,8 @@ def evaluate(
         eval_batch_size: tasks drawn and adapted at a time.
 
     Returns:
-        Scores: `support` and `query` [T, steps + 1], with their means and intervals.
+        Scores: `support` and `query` [T, steps + 1], with their means and intervals. Accuracies have Wilson's interval
+            too; a metric is one where its name ends in "accuracy".
 
     Raises:
         UsageError: the tasks, the metric or the parameters do not fit the learner.
@@ -138,4 +166,5 @@ def evaluate(
         both_sets=True,
     )
     scores = evaluation(theta(params, learner), seed=seed, num_tasks=num_tasks, step_size=step_size)
-    return Scores(scores[:, 0], scores[:, 1])
+    name = metric if isinstance(metric, str) else getattr(metric, "__name__", "")
+    return Scores(scores[:, 0], scores[:, 1], are_accuracies=name.endswith("accuracy"))

@@ -19,6 +19,11 @@ NAMES = (
     | {f"norm_{i}/beta": (f"model/{i - 1}/beta", f"beta{i}") for i in (1, 2, 3, 4)}
     | {"output/kernel": ("model/w5", "w5"), "output/bias": ("model/b5", "b5")}
 )
+# SHA-256 of the released files, a TensorFlow checkpoint.
+RELEASED_FILES = {
+    "model59000.index": "1aa0796e828abfecda13d14b8edae381ec2fc00b190a0aee985d05dba4814c4f",
+    "model59000.data-00000-of-00001": "f7e14e6f544371a562441d378f4bc5765431008400cc07a16ad5ed488ea9dea0",
+}
 # Of the released values, float32, in the order of NAMES. It does not depend on the file format.
 RELEASED_SHA256 = "4d57dee7ba8f956df8ec71dec325008ddcd0898176caeac06087c1c2513fe14b"
 

@@ -29,16 +29,30 @@ def read_released(path: pathlib.Path) -> dict[str, np.ndarray]:
         path: the prefix of the TensorFlow checkpoint, or an .npz.
 
     Raises:
-        DataMissingError: there is no such checkpoint.
-        UsageError: its values are not the released ones.
+        DataMissingError: a file is missing, or it is not the released one.
+        UsageError: the values are not the released ones.
     """
-    from maml_tf.models.authors_checkpoint import RELEASED_SHA256, read_authors_checkpoint, values_sha256
+    from maml_tf.models.authors_checkpoint import (
+        RELEASED_FILES,
+        RELEASED_SHA256,
+        read_authors_checkpoint,
+        values_sha256,
+    )
+    from maml_tf.tasks.image_set import file_sha256
 
-    if path.suffix != ".npz" and not path.with_name(f"{path.name}.index").exists():
-        raise DataMissingError(f"{path}.index is missing: `python data/prepare.py authors-checkpoint` downloads it")
+    download = "`python data/prepare.py authors-checkpoint` downloads it"
+    for name, expected in RELEASED_FILES.items() if path.suffix != ".npz" else ():
+        file = path.with_name(path.name + pathlib.PurePath(name).suffix)
+        if not file.is_file():
+            raise DataMissingError(f"{file} is missing: {download}")
+        if (found := file_sha256(file)) != expected:
+            raise DataMissingError(f"{file}: its SHA-256 is {found}, {expected} is expected. Remove it; {download}")
     weights = read_authors_checkpoint(path)
-    if values_sha256(weights) != RELEASED_SHA256:
-        raise UsageError(f"{path}: a checkpoint of the authors' code, but not the released one (other values)")
+    if (found := values_sha256(weights)) != RELEASED_SHA256:
+        raise UsageError(
+            f"{path}: a checkpoint of the authors' code, but not the released one: the SHA-256 of its values is "
+            f"{found}, {RELEASED_SHA256} is expected"
+        )
     return weights
 
 

@@ -5,10 +5,12 @@ import http.client
 import io
 import urllib.error
 
+import authors_checkpoint
 import download
 import pytest
 
 from maml_tf.errors import DataMissingError
+from maml_tf.models.authors_checkpoint import RELEASED_FILES
 
 RIGHT = b"the archive"
 MD5 = hashlib.md5(RIGHT).hexdigest()
@@ -55,19 +57,30 @@ def test_anything_else_is_named_and_nothing_is_left(tmp_path, serve, content, me
     assert not list(tmp_path.iterdir())
 
 
-def test_an_html_page_is_refused_without_a_checksum_too(tmp_path, serve):
-    page, path = b"<!DOCTYPE html><html>limit</html>", tmp_path / "model59000.index"
-    serve(page)
-    with pytest.raises(DataMissingError, match=r"https://x gave 33 bytes that are an HTML page, not data\. Bring the"):
-        download.fetch("https://x", path)
+def test_a_sha_256_is_told_from_an_md5(tmp_path, serve):
+    path, sha256 = tmp_path / "model59000.index", hashlib.sha256(RIGHT).hexdigest()
+    serve(RIGHT[::-1])
+    with pytest.raises(
+        DataMissingError, match=rf"https://x gave 11 bytes .* SHA-256 is \w{{64}}, {sha256} is expected"
+    ):
+        download.fetch("https://x", path, sha256)
     assert not path.exists()
-    path.write_bytes(page)
-    with pytest.raises(DataMissingError, match=r"model59000.index \(33 bytes\) is an HTML page, not data: remove it"):
-        download.fetch("https://x", path)
-    path.unlink()
     serve(RIGHT)
-    download.fetch("https://x", path)
-    assert path.read_bytes() == RIGHT
+    download.fetch("https://x", path, sha256)
+    path.write_bytes(RIGHT + b"\n")
+    with pytest.raises(
+        DataMissingError, match=rf"model59000.index \(12 bytes\) .* SHA-256 is \w{{64}}, {sha256} is exp"
+    ):
+        download.fetch("https://x", path, sha256)
+
+
+def test_the_authors_files_are_fetched_with_their_checksums(tmp_path, serve):
+    serve(b"<html>limit</html>")
+    with pytest.raises(
+        DataMissingError, match=rf"model59000.index gave .* {RELEASED_FILES['model59000.index']} is exp"
+    ):
+        authors_checkpoint.fetch(tmp_path)
+    assert not (tmp_path / authors_checkpoint.FOLDER).exists()
 
 
 def test_a_wrong_file_from_before_is_named_and_kept(tmp_path, serve):

@@ -79,6 +79,31 @@ def test_columns_means_and_intervals_have_names():
     ]
 
 
+def test_accuracies_have_wilsons_interval_beside_the_papers():
+    query = np.array([[0.0, 1.0], [1.0, 1.0]])
+    scores = Scores(query, query, are_accuracies=True)
+    np.testing.assert_allclose(scores.query_wilson95, [[0.0945, 0.3424], [0.9055, 1.0]], atol=1e-4)
+    np.testing.assert_array_equal(scores.support_wilson95, scores.query_wilson95)
+    assert str(scores).splitlines() == [
+        "2 tasks, mean and 95 % interval, Wilson",
+        "gradient steps  support set                    query set",
+        "0               0.5 ± 0.69 (0.0945 to 0.9055)  0.5 ± 0.69 (0.0945 to 0.9055)",
+        "1               1 ± 0 (0.3424 to 1.0000)       1 ± 0 (0.3424 to 1.0000)",
+    ]
+    percent = Scores(100 * query, 100 * query, are_accuracies=True)
+    assert "Wilson" not in str(percent)
+    with pytest.raises(ValueError, match=r"expected 0\.\.1"):
+        percent.query_wilson95  # noqa: B018 - the property raises
+
+
+def test_accuracies_are_told_by_the_metrics_name(learner):
+    def my_accuracy(labels, predictions):
+        return tf.reduce_mean(tf.cast(tf.abs(labels - predictions) < 1, tf.float32))
+
+    assert evaluate(learner, TASKS, num_tasks=1, metric=my_accuracy).are_accuracies
+    assert not evaluate(learner, TASKS, num_tasks=1).are_accuracies
+
+
 @pytest.mark.parametrize("metric", ["mae", keras.losses.MeanAbsoluteError(), lambda y, p: tf.abs(y - p)], ids=str)
 def test_any_metric_scores_the_tasks(learner, metric):
     def absolute_error(labels, predictions):

@@ -4,8 +4,9 @@
     python tests/tools/mutants.py --slice 2/4     the second quarter
     python tests/tools/mutants.py --check         that every text to replace stands once in its file; runs nothing
 
-A mutant that no test fails on has survived. Every test runs without a mutation first, so that a test which fails
-anyway catches nothing. Libraries are imported once; a forked process imports the mutated package and runs the tests.
+A mutant that no test fails on has survived. Every test runs without a mutation first, all tests of a file in one
+process, so that a test which fails anyway catches nothing. Libraries are imported once; a forked process imports the
+mutated package and runs the tests. The last line says how much processor time that took.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import dataclasses
 import multiprocessing
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -61,10 +63,10 @@ def read_mutants(path: pathlib.Path = TABLE) -> list[Mutant]:
     return mutants
 
 
-def run_tests(tree: pathlib.Path, test: str) -> int:
-    """pytest's exit code for a test in a tree, run in a forked process."""
+def run_tests(tree: pathlib.Path, *tests: str) -> int:
+    """pytest's exit code for tests in a tree, run in a forked process."""
     context = multiprocessing.get_context("fork")
-    process = context.Process(target=_run_pytest, args=(tree, test))
+    process = context.Process(target=_run_pytest, args=(tree, tests))
     process.start()
     process.join(SECONDS)
     if process.is_alive():
@@ -74,7 +76,7 @@ def run_tests(tree: pathlib.Path, test: str) -> int:
     return process.exitcode
 
 
-def _run_pytest(tree, test):
+def _run_pytest(tree, tests):
     os.chdir(tree)
     sys.path[:] = [str(tree), *(entry for entry in sys.path if pathlib.Path(entry or ".").resolve() != ROOT)]
     with open(os.devnull, "w") as nothing:
@@ -82,7 +84,7 @@ def _run_pytest(tree, test):
         os.dup2(nothing.fileno(), 2)
     import pytest
 
-    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", f"tests/{test}"]))
+    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *(f"tests/{test}" for test in tests)]))
 
 
 def _start_worker(trees):
@@ -109,9 +111,9 @@ def _copy_tree(folder):
             shutil.copyfile(source, target)
 
 
-def unmutated(test: str) -> tuple[str, int]:
-    """(test, its exit code without a mutation)."""
-    return test, run_tests(_tree, test)
+def failing_anyway(tests: list[str]) -> list[str]:
+    """Those of a file's tests that fail without a mutation."""
+    return [test for test in tests if run_tests(_tree, test) != 0] if run_tests(_tree, *tests) != 0 else []
 
 
 def outcome(mutant: Mutant) -> tuple[Mutant, str, float]:
@@ -166,20 +168,31 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     outcomes: dict[Mutant, str] = {}
+    started = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="mutants_") as trees,
         concurrent.futures.ProcessPoolExecutor(
             options.jobs, multiprocessing.get_context("spawn"), _start_worker, (trees,)
         ) as workers,
     ):
-        failing = {test for test, code in workers.map(unmutated, dict.fromkeys(m.test for m in chosen)) if code != 0}
-        for test in sorted(failing):
-            print(f"{test}: fails without a mutation", flush=True)
+        files: dict[str, list[str]] = {}
+        for test in dict.fromkeys(mutant.test for mutant in chosen):
+            files.setdefault(test.split("::")[0], []).append(test)
+        failing = set()
+        for found in workers.map(failing_anyway, files.values()):
+            for test in found:
+                print(f"{test}: fails without a mutation", flush=True)
+            failing.update(found)
         for mutant, found, seconds in workers.map(outcome, [m for m in chosen if m.test not in failing]):
             outcomes[mutant] = found
             print(f"{found:8} {seconds:4.0f} s  {mutant.file}: {mutant.old!r} -> {mutant.new!r}", flush=True)
     survivors = sum(found != CAUGHT for found in outcomes.values())
-    print(f"{len(outcomes) - survivors} of {len(chosen)} mutants caught")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds, minutes = used.ru_utime + used.ru_stime, (time.monotonic() - started) / 60
+    print(
+        f"{len(outcomes) - survivors} of {len(chosen)} mutants caught, in {minutes:.0f} minutes and {seconds:.0f} "
+        "processor seconds"
+    )
     if parts == 1 and not failing:
         PAGE.write_text(page([(mutant, outcomes[mutant]) for mutant in chosen]), encoding="utf-8")
     return 1 if survivors or failing else 0

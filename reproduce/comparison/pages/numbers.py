@@ -2,13 +2,16 @@
 
 import pathlib
 
+from maml_tf.evaluation.intervals import wilson_interval_95
+from maml_tf.experiments.results import TargetValue
 from reproduce.comparison.pages.markdown import link_between, measured, number, table, value
 from reproduce.comparison.pages.panels import name_of, rows_of
 from reproduce.comparison.pages.record import Record
 from reproduce.comparison.peers import best_first
+from reproduce.comparison.targets import Target
 from reproduce.comparison.verdicts import MISS, NOT_RUN, Row
 
-HEADERS = ["what", "steps", "paper", "best peer", "ours", "each seed", "allowed", "verdict"]
+HEADERS = ["what", "steps", "paper", "best peer", "ours", "Wilson", "each seed", "allowed", "verdict"]
 
 
 def numbers(record: Record, page: pathlib.Path, panel: str) -> str:
@@ -55,11 +58,19 @@ def verdict(record: Record, page: pathlib.Path, row: Row, with_detail: bool = Tr
     return f"{shown} ({'; '.join(notes)})" if notes else shown
 
 
+def wilson(target: Target, ours: TargetValue) -> str:
+    """Wilson's interval of an accuracy in percent, `98.3 to 99.4`; nothing for other metrics."""
+    if target.metric != "accuracy_percent":
+        return ""
+    low, high = wilson_interval_95(ours.mean / 100, ours.ci95 / 100, ours.n_tasks)
+    return f"{measured(100 * float(low))} to {measured(100 * float(high))}"
+
+
 def _cells(record, page, row):
     target = row.target
-    ours, seeds = "", ""
+    ours, interval, seeds = "", "", ""
     if row.ours is not None:
-        ours = measured(row.ours.mean, row.ours.ci95)
+        ours, interval = measured(row.ours.mean, row.ours.ci95), wilson(target, row.ours)
         seeds = ", ".join(measured(seed) for seed in row.ours.per_seed)
     elif row.verdict == NOT_RUN:
         ours = "—"
@@ -71,6 +82,7 @@ def _cells(record, page, row):
         paper,
         best_peer(record, row),
         ours,
+        interval,
         seeds,
         _allowed(target),
         verdict(record, page, row),
