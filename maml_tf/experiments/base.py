@@ -15,6 +15,7 @@ import tensorflow as tf
 from maml_tf.errors import UsageError
 from maml_tf.experiments.spec import ExperimentSpec
 from maml_tf.tasks.base import TaskDistribution
+from maml_tf.tasks.image_set import ImageSet
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 from maml_tf.training.train import train
 
@@ -45,6 +46,7 @@ class Experiment(abc.ABC):
         model: the Keras model.
         learner: what is trained; its `initial_params()` are theta at iteration 0.
         data: where the data comes from, for the result file.
+        classes: the splits {"train", "validation", "test": ImageSet} that tasks are cut from; empty without a data set.
         seconds_elsewhere: wall time that other processes spent on the latest evaluation.
 
     Raises:
@@ -55,6 +57,7 @@ class Experiment(abc.ABC):
     model: keras.Model
     learner: Any
     data: Mapping[str, Any] = {}
+    classes: Mapping[str, ImageSet] = {}
     seconds_elsewhere: float = 0.0
 
     def __init__(self, spec: ExperimentSpec, seed: int, data_folder: str | os.PathLike | None = None):

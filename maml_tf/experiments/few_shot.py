@@ -26,7 +26,6 @@ class FewShotExperiment(CompiledExperiment):
     """One cell, for one seed (see `Experiment`).
 
     Attributes:
-        classes: the splits {"train", "validation", "test": ImageSet}.
         accuracy: the Evaluation on the test tasks, in 0..1.
     """
 

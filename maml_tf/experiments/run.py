@@ -25,6 +25,7 @@ from maml_tf.experiments.results import (
     write_result,
 )
 from maml_tf.experiments.spec import ExperimentSpec, TargetSpec
+from maml_tf.tasks.image_set import hashes_of
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 from maml_tf.training.progress import announce
 from maml_tf.training.weights import write_weights
@@ -84,12 +85,13 @@ def train(
     Raises:
         UsageError: the run directory holds an unfinished training, and the options do not say to resume it.
     """
+    experiment = build_experiment(spec, seed, data_folder)
     run_dir = run_directory_of(spec, seed, runs_folder, git_commit())
-    run_dir.data = experiment_class(spec).data_hashes(spec, data_folder)
+    classes = experiment.classes  # hashed as they were loaded: what is trained on is what the hash says
+    run_dir.data = hashes_of(classes) if classes else experiment.data_hashes(spec, data_folder)
     if restart and run_dir.path.exists():
         with run_dir.locked():
             run_dir.clear()
-    experiment = build_experiment(spec, seed, data_folder)
     try:
         checkpoint = experiment.train(run_dir, options or TrainingOptions())
     except (UsageError, DataMissingError, FloatingPointError):  # these say what is needed

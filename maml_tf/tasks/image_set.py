@@ -160,9 +160,18 @@ def hashes_of(splits: Mapping[str, ImageSet]) -> dict[str, str]:
     hashes = {}
     for split, image_set in splits.items():
         name = str(image_set.source.get("name", split))
-        checksum = image_set.source.get("sha256") or hashlib.sha256(np.ascontiguousarray(image_set.images)).hexdigest()
+        checksum = image_set.source.get("sha256") or _sha256_of(image_set.images)
         hashes[name if hashes.get(name, checksum) == checksum else f"{name} {split}"] = checksum
     return hashes
+
+
+def _sha256_of(images: Any) -> str:
+    """Of all images, with the shape of each class where the classes differ in their numbers of images."""
+    digest = hashlib.sha256()
+    for part in images if isinstance(images, list) else [images]:
+        digest.update(f"{part.shape}".encode() if isinstance(images, list) else b"")
+        digest.update(np.ascontiguousarray(part))
+    return digest.hexdigest()
 
 
 def _checksum(array_file: pathlib.Path, always: bool) -> str:

@@ -1,6 +1,7 @@
 """The data belongs to a training's identity: other data is refused at resume, at reuse and at test."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from maml_tf.experiments.run import run_directory_of, train, train_and_evaluate
 from maml_tf.experiments.spec import read_spec
 from maml_tf.experiments.supervised import SupervisedExperiment
 from maml_tf.tasks import mini_imagenet
+from maml_tf.tasks.image_set import ImageSet, hashes_of
 from maml_tf.training.checkpoint import RunDirectory
 
 SPEC = small_spec(seeds=(1,))
@@ -90,6 +92,26 @@ def test_the_hashes_of_the_data_sets_are_those_of_their_manifests(tmp_path, monk
     hashes = SupervisedExperiment.data_hashes(baselines, tmp_path)
     assert list(hashes) == list(mini_imagenet.NAMES.values())
     assert all(len(digest) == 64 for digest in hashes.values())
+
+
+def test_the_hash_is_that_of_the_images_which_the_experiment_has_loaded(tmp_path, data, monkeypatch):
+    """The data set is read once, so that it cannot change between the hash and the training."""
+    images = np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2, 1)
+    loaded = ImageSet(images, ("a", "b"), {"name": "mine"})
+    monkeypatch.setattr(SmallExperiment, "classes", {"train": loaded})
+    monkeypatch.setattr(SmallExperiment, "data_hashes", None)
+    monkeypatch.setattr(SmallExperiment, "train", lambda self, run_dir, options: dict(run_dir.data))
+    done = train(SPEC, 1, runs_folder=tmp_path, data_folder=None)
+    assert done.checkpoint == {"mine": hashlib.sha256(images).hexdigest()}
+
+
+def test_classes_of_unequal_size_have_a_hash():
+    def hash_of(*classes):
+        return hashes_of({"train": ImageSet(list(classes), ("a", "b"), {})})["train"]
+
+    few, more = np.zeros((1, 2, 2, 1), np.uint8), np.zeros((3, 2, 2, 1), np.uint8)
+    assert len({hash_of(few, more), hash_of(more, few), hash_of(more, more + 1), hash_of(few, few)}) == 4
+    assert hash_of(few, more) == hash_of(few.copy(), more.copy())
 
 
 def test_an_unforeseen_error_says_where_the_state_is(tmp_path, data, monkeypatch):

@@ -2,6 +2,7 @@
 
     python tests/tools/mutants.py                 all of them, in two processes
     python tests/tools/mutants.py --slice 2/4     the second quarter
+    python tests/tools/mutants.py --file losses   those of files whose names hold this text
     python tests/tools/mutants.py --check         that every text to replace stands once in its file; runs nothing
 
 A mutant that no test fails on has survived. Every test runs without a mutation first, all tests of a file in one
@@ -156,6 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns 0 where every mutant is caught."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--slice", default="1/1", help="N/M: the N-th of M parts, which writes no page")
+    parser.add_argument("--file", default="", metavar="TEXT", help="those of files whose names hold it; no page either")
     parser.add_argument("--jobs", type=int, default=2, help="processes; default: 2")
     parser.add_argument("--check", action="store_true", help="only check the list")
     options = parser.parse_args(arguments)
@@ -164,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{len(mutants)} mutants, each changes its file in one place")
         return 0
     number, parts = map(int, options.slice.split("/"))
-    chosen = mutants[number - 1 :: parts]
+    chosen = [mutant for mutant in mutants[number - 1 :: parts] if options.file in mutant.file]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     outcomes: dict[Mutant, str] = {}
@@ -193,7 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
         f"{len(outcomes) - survivors} of {len(chosen)} mutants caught, in {minutes:.0f} minutes and {seconds:.0f} "
         "processor seconds"
     )
-    if parts == 1 and not failing:
+    if len(chosen) == len(mutants) and not failing:
         PAGE.write_text(page([(mutant, outcomes[mutant]) for mutant in chosen]), encoding="utf-8")
     return 1 if survivors or failing else 0
 
