@@ -21,7 +21,7 @@ def test_killed_trainings_have_the_same_bits():
 
 
 def small_training(monkeypatch, spoil=lambda state: state):
-    """Replaces the trainings of `kills.check` by three files and a state, which `spoil` changes where one is resumed."""
+    """Replaces the trainings of `kills.check` by three files and a state, which `spoil` changes if resumed."""
 
     def train(name, runs, data, kill, log):
         def child():
