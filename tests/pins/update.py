@@ -1,6 +1,7 @@
 """Writes the pinned numbers: a maintainer's command, for a change that is meant to change them.
 
     python tests/pins/update.py KIND ...
+    python tests/pins/update.py weights --specs NAME ...   # leaves the pins of all other weights as they are
 
 The pins hold what the project computes, so that a change of the code that changes a number is noticed. Update them only
 when a spec or weights are added or a number is meant to change, and say so in the commit and in CHANGELOG.md.
@@ -17,6 +18,7 @@ import pathlib
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -41,19 +43,19 @@ def spec_hashes() -> dict:
     return spec_hashes()
 
 
-def weights() -> dict:
-    """The pins of all committed weights."""
+def weights(specs: Sequence[str] = ()) -> dict:
+    """The pins of all committed weights; of some specs only, with the pins of all others as they are committed."""
     from pins import weights
 
-    pins = {}
+    pins = read("weights") if specs else {}
     with tempfile.TemporaryDirectory() as folder:
         data_folder = pathlib.Path(folder)
         weights.write_images(data_folder)
-        for spec in weights.checkpoints():
+        for spec in specs or weights.checkpoints():
             pins |= _checked(lambda *jitter, spec=spec: weights.numbers_of(spec, data_folder, *jitter))
             for file, digest in weights.sha256_of(spec).items():
                 pins[file]["sha256"] = digest
-    return pins
+    return dict(sorted(pins.items()))
 
 
 def trainings() -> dict:
@@ -105,9 +107,13 @@ def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="+", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
-    for kind in parser.parse_args().kinds:
+    parser.add_argument("--specs", nargs="+", default=[], metavar="NAME", help="only the weights of these specs")
+    options = parser.parse_args()
+    if options.specs and options.kinds != ["weights"]:
+        parser.error("--specs is for weights only")
+    for kind in options.kinds:
         path = FOLDER / f"{kind}.json"
-        path.write_text(as_text(KINDS[kind]()), encoding="utf-8")
+        path.write_text(as_text(weights(options.specs) if kind == "weights" else KINDS[kind]()), encoding="utf-8")
         print(f"{path}: written")
 
 

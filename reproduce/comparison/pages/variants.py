@@ -49,6 +49,12 @@ VARIANTS = {
             (0, 1, 2, 3, 4),
         ),
         Variant(
+            "point_navigation_context_vector_z_2",
+            "2D navigation, context vector of 2 numbers, as many as in the authors' code (PROTOCOL 2.7)",
+            "return",
+            (0, 1, 2, 3, 4),
+        ),
+        Variant(
             "point_navigation_context_vector_z_alone",
             "2D navigation, context vector of 2 numbers, meta-trained alone as in the authors' code (PROTOCOL 2.7)",
             "return",
