@@ -47,6 +47,9 @@ class Experiment(abc.ABC):
         learner: what is trained; its `initial_params()` are theta at iteration 0.
         data: where the data comes from, for the result file.
         classes: the splits {"train", "validation", "test": ImageSet} that tasks are cut from; empty without a data set.
+        diverged_above: a score above it has diverged, and the result file has statistics that such tasks do not decide.
+            None: no score can diverge.
+        kept_scores: the curves whose score of each task the result file keeps.
         seconds_elsewhere: wall time that other processes spent on the latest evaluation.
 
     Raises:
@@ -58,6 +61,8 @@ class Experiment(abc.ABC):
     learner: Any
     data: Mapping[str, Any] = {}
     classes: Mapping[str, ImageSet] = {}
+    diverged_above: float | None = None
+    kept_scores: tuple[str, ...] = ()
     seconds_elsewhere: float = 0.0
 
     def __init__(self, spec: ExperimentSpec, seed: int, data_folder: str | os.PathLike | None = None):

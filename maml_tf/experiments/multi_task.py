@@ -12,7 +12,7 @@ from maml_tf._io import UNREADABLE_NPZ, atomic_write
 from maml_tf.baselines.multi_task_averaging import SideBySideRegressors, Trained
 from maml_tf.errors import UsageError
 from maml_tf.experiments.base import Experiment, TrainingOptions
-from maml_tf.experiments.sinusoid import fine_tune
+from maml_tf.experiments.sinusoid import DIVERGED, fine_tune
 from maml_tf.experiments.sinusoid_spec import MultiTaskAveragingSpec
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
@@ -47,6 +47,7 @@ class MultiTaskExperiment(Experiment):
     """
 
     spec: MultiTaskAveragingSpec
+    diverged_above = DIVERGED
 
     def __init__(self, spec: MultiTaskAveragingSpec, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)

@@ -11,7 +11,7 @@ from maml_tf._io import atomic_write
 from maml_tf.errors import UsageError
 from maml_tf.experiments.schema import from_mapping
 
-MEASURED = ("targets", "curves", "history")  # the fields whose numbers may have diverged
+MEASURED = ("targets", "curves", "history", "robust", "task_scores")  # the fields whose numbers may have diverged
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,23 @@ class Curve:
     mean: tuple[float, ...]
     ci95: tuple[float, ...]
     per_seed: tuple[tuple[float, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Robust:
+    """Statistics over all tasks and seeds that rare tasks do not decide, after each gradient step of a curve.
+
+    Attributes:
+        median, iqm: the median, and the interquartile mean.
+        iqm_low, iqm_high: the 95 % interval of `iqm`, a bootstrap over seeds and tasks.
+        diverged: the share of the scores that have diverged.
+    """
+
+    median: tuple[float, ...]
+    iqm: tuple[float, ...]
+    iqm_low: tuple[float, ...]
+    iqm_high: tuple[float, ...]
+    diverged: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +73,10 @@ class Result:
     weights: dict[str, str]
     # How each seed's training went, under "seed_<n>": "losses" and "validations", each of rows (iteration, value).
     history: dict[str, dict[str, tuple[tuple[float, ...], ...]]] | None = None
+    # By curve, of experiments whose mean rare tasks can decide.
+    robust: dict[str, Robust] | None = None
+    # By curve, of experiments with few test tasks: the score of each task after each step, [seeds][tasks][steps].
+    task_scores: dict[str, tuple[tuple[tuple[float, ...], ...], ...]] | None = None
 
     @property
     def counts(self) -> bool:
@@ -122,6 +143,9 @@ def read_result(path: str | os.PathLike) -> Result:
                 raise UsageError(
                     f"{path}: {kind}.{name}.per_seed: {len(entry.per_seed)} values for {len(result.seeds)} seeds"
                 )
+    for kind in ("robust", "task_scores"):
+        for name, entry in (getattr(result, kind) or {}).items():
+            _check_parallel(result, name, entry, f"{path}: {kind}.{name}")
     intervals = {f"targets.{name}": (value.ci95,) for name, value in result.targets.items()}
     for name, half_widths in (intervals | {f"curves.{n}": c.ci95 for n, c in result.curves.items()}).items():
         if min(half_widths, default=0.0) < 0:
@@ -137,6 +161,22 @@ def read_result(path: str | os.PathLike) -> Result:
                     f"{path}: curves.{name}.{key}: {len(values)} values for {len(curve.grad_steps)} gradient steps"
                 )
     return result
+
+
+def _check_parallel(result: Result, name: str, entry: Robust | tuple, at: str) -> None:
+    """Raises a UsageError where statistics or scores do not belong to a curve of the result."""
+    if name not in result.curves:
+        raise UsageError(f"{at}: there is no such curve; expected one of {', '.join(result.curves)}")
+    steps = len(result.curves[name].grad_steps)
+    if isinstance(entry, Robust):
+        rows = dataclasses.asdict(entry)
+        wrong = [f"{key}: {len(values)} values" for key, values in rows.items() if len(values) != steps]
+    elif len(entry) != len(result.seeds) or len({len(tasks) for tasks in entry}) != 1:
+        raise UsageError(f"{at}: expected the same tasks for each of {len(result.seeds)} seeds")
+    else:
+        wrong = [f"{len(values)} values" for tasks in entry for values in tasks if len(values) != steps]
+    if wrong:
+        raise UsageError(f"{at}: {wrong[0]} for {steps} gradient steps")
 
 
 def read_results(results_folder: str | os.PathLike) -> dict[str, Result]:

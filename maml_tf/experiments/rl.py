@@ -9,17 +9,20 @@ import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.base import Experiment, TrainingOptions
-from maml_tf.experiments.rl_spec import PolicySections, RandomPolicySpec, TrustRegionSpec
+from maml_tf.experiments.rl_spec import EnvironmentTaskSpec, PolicySections, RandomPolicySpec, TrustRegionSpec
+from maml_tf.rl.envs.goals import Directions
 from maml_tf.rl.envs.registry import environment
+from maml_tf.rl.envs.vector_env import TaskVectorEnv
 from maml_tf.rl.maml_adam import MAMLAdam
 from maml_tf.rl.maml_trpo import MAMLTRPO, AdaptationStep
 from maml_tf.rl.policy import GaussianPolicy
 from maml_tf.rl.sampling.sampler import Sampler
-from maml_tf.rl.training import train
+from maml_tf.rl.training import snapshot_file, train
 from maml_tf.rl.trpo import TrustRegion
 from maml_tf.tasks import random
 from maml_tf.training.adam import Adam
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
+from maml_tf.training.weights import read_weights
 
 
 class ReinforcementLearningExperiment(Experiment):
@@ -36,11 +39,12 @@ class ReinforcementLearningExperiment(Experiment):
     """
 
     spec: PolicySections
+    kept_scores = ("return",)
 
     def __init__(self, spec: PolicySections, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)
         env_class = environment(spec.tasks.environment).vector_class
-        self.make_envs = functools.partial(env_class, reveal_task=spec.tasks.reveal_task)
+        self.make_envs = functools.partial(make_envs, spec.tasks)
         self.test_goals = env_class.goal_distribution.test_goals()[: spec.evaluation.tasks]
         if len(self.test_goals) < spec.evaluation.tasks:
             raise UsageError(
@@ -75,6 +79,7 @@ class ReinforcementLearningExperiment(Experiment):
             iterations=self.spec.meta.iterations,
             goal_every=self.spec.tasks.goal_every,
             chosen_model=self.spec.meta.chosen_model,
+            snapshots=getattr(self.spec.meta, "snapshots", ()),
             seed=self.seed,
             run_dir=run_dir,
             resume=options.resume,
@@ -91,7 +96,8 @@ class ReinforcementLearningExperiment(Experiment):
         return Sampler(self.make_envs, batch_size, tasks.trajectories, keep_first_finished=side_by_side)
 
     def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
-        """Adapts the chosen model to the test goals; if that is the best one in training, the last one too.
+        """Adapts the chosen model to the test goals; if that is the best one in training, the last one too, and those
+        of the snapshots, whose curves are `return_iteration_350`, ....
 
         Returns:
             (scores, settings): mean undiscounted returns [tasks, steps + 1] by curve name, and for the chosen model the
@@ -103,6 +109,10 @@ class ReinforcementLearningExperiment(Experiment):
             models["return_last_model"] = checkpoint.state.params
             settings = {"best_iteration": checkpoint.best_iteration, "best_training_return": checkpoint.best_score}
             settings |= {"training_physics_failures": checkpoint.physics_failures}
+        for iteration in getattr(getattr(self.spec, "meta", None), "snapshots", ()):
+            if run_dir is not None and iteration <= checkpoint.iteration:
+                params = read_weights(snapshot_file(run_dir, iteration), self.learner)
+                models[f"return_iteration_{iteration}"] = params
         for name, params in models.items():
             headline, *others = self.spec.evaluation.later_factors
             for factor in (headline, *others):
@@ -136,3 +146,12 @@ class ReinforcementLearningExperiment(Experiment):
         sampler = Sampler(self.make_envs, len(goals), test.trajectories, keep_first_finished=True)
         rng = np.random.default_rng(random.TEST_TASKS)
         return self.learner.adaptation(params, sampler, goals, step_sizes, rng)
+
+
+def make_envs(tasks: EnvironmentTaskSpec, num_envs: int) -> TaskVectorEnv:
+    """Environments of a spec's family, with its distribution of training goals."""
+    envs = environment(tasks.environment).vector_class(num_envs, reveal_task=tasks.reveal_task)
+    share = getattr(tasks, "backward_share", 0.5)
+    if isinstance(envs.goal_distribution, Directions):
+        envs.goal_distribution = envs.goal_distribution.with_backward_share(share)
+    return envs

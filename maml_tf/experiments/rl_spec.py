@@ -55,10 +55,22 @@ class TrainingTaskSpec(EnvironmentTaskSpec):
     """Goals that are trained on."""
 
     trajectories: int  # a task's samples at each step of training, in trajectories of full length
+    backward_share: float = 0.5  # of tasks that are directions: the probability of backward (PROTOCOL 4.4)
 
     def __post_init__(self):
+        from maml_tf.rl.envs.goals import Directions
+        from maml_tf.rl.envs.registry import environment
+
         super().__post_init__()
         at_least_one(self, "trajectories")
+        if not 0 < self.backward_share < 1:
+            raise UsageError(f"backward_share: {self.backward_share} is not allowed; expected a number between 0 and 1")
+        goals = environment(self.environment).vector_class.goal_distribution
+        if self.backward_share != 0.5 and not isinstance(goals, Directions):
+            raise UsageError(
+                f"backward_share: {self.backward_share} is not allowed; the goals of {self.environment!r} are no "
+                "directions"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,11 +96,18 @@ class TrustRegionSpec:
     batch_size: int  # tasks per iteration
     max_kl: float  # limit of the mean KL divergence
     chosen_model: Literal["best_return", "last"] = "best_return"  # the model that is tested (PROTOCOL 3.6)
+    snapshots: tuple[int, ...] = ()  # iterations whose models are kept and tested too
     meta_trained: Literal["all", "adaptable"] = "all"  # "adaptable": only what the inner step adapts (PROTOCOL 2.7)
 
     def __post_init__(self):
         at_least_one(self, "iterations", "batch_size")
         above_zero(self, "max_kl")
+        allowed = range(1, self.iterations + 1)
+        if list(self.snapshots) != sorted(set(self.snapshots)) or not set(self.snapshots) <= set(allowed):
+            raise UsageError(
+                f"snapshots: {list(self.snapshots)} is not allowed; expected different iterations in ascending order, "
+                f"from 1 to {self.iterations}"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,6 +168,14 @@ class PolicyTrainingSpec(PolicySections):
 
     tasks: TrainingTaskSpec
     meta: TrustRegionSpec | PolicyAdamSpec
+
+    def with_iterations(self, iterations: int, profile: str) -> Self:
+        """See `ExperimentSpec.with_iterations`. Snapshots after the new end are left out."""
+        if isinstance(self.meta, TrustRegionSpec):
+            kept = tuple(snapshot for snapshot in self.meta.snapshots if snapshot <= iterations)
+            meta = dataclasses.replace(self.meta, iterations=iterations, snapshots=kept)
+            return dataclasses.replace(self, profile=profile, meta=meta)
+        return super().with_iterations(iterations, profile)
 
 
 @register("reinforcement_learning", "random", implementation=IMPLEMENTATION)

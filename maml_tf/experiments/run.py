@@ -12,12 +12,14 @@ import tensorflow as tf
 
 from maml_tf.errors import DataMissingError, UsageError
 from maml_tf.evaluation.intervals import half_width_95
+from maml_tf.evaluation.robust import bootstrap_interval_95, interquartile_mean
 from maml_tf.experiments.base import Experiment, TrainingOptions
 from maml_tf.experiments.provenance import git_commit, provenance
 from maml_tf.experiments.registry import experiment_class
 from maml_tf.experiments.results import (
     Curve,
     Result,
+    Robust,
     TargetValue,
     longer_result,
     read_result,
@@ -118,6 +120,7 @@ def evaluate(
     """
     scores: dict[str, list[np.ndarray]] = {}
     settings, weights, history, data, iterations, wall_seconds = {}, {}, {}, {}, [], 0.0
+    diverged_above, kept_scores = None, ()
     hardware_elsewhere: dict[str, None] = {}
     for seed, one in zip(spec.seeds, trained, strict=True):
         experiment, checkpoint = one.experiment, one.checkpoint
@@ -128,6 +131,7 @@ def evaluate(
         wall_seconds += time.monotonic() - started + experiment.seconds_elsewhere
         wall_seconds += checkpoint.seconds + checkpoint.validation_seconds
         iterations.append(checkpoint.iteration)
+        diverged_above, kept_scores = experiment.diverged_above, experiment.kept_scores
         for name, values in seed_scores.items():
             scores.setdefault(name, []).append(values)
         settings[f"seed_{seed}"] = seed_settings | _settings_of(checkpoint)
@@ -144,6 +148,10 @@ def evaluate(
     if not scores:
         raise UsageError(f"{spec.name}: seeds: at least one is needed")
     curves = {name: summarise(values) for name, values in scores.items()}
+    robust = {}
+    if diverged_above is not None:  # of the test's own tasks: a check on many more needs no interval
+        tested = {name: values for name, values in scores.items() if len(values[0]) == spec.evaluation.tasks}
+        robust = {name: robust_statistics(values, diverged_above) for name, values in tested.items()}
     measured_by = provenance()
     if hardware_elsewhere:
         measured_by["hardware"] = f"trained on {'; '.join(hardware_elsewhere)}; tested on {measured_by['hardware']}"
@@ -165,6 +173,8 @@ def evaluate(
         command=command,
         weights=weights,
         history=history or None,
+        robust=robust or None,
+        task_scores={name: scores_of_tasks(scores[name]) for name in kept_scores if name in scores} or None,
         **measured_by,
     )
 
@@ -235,6 +245,29 @@ def summarise(scores: Sequence[np.ndarray]) -> Curve:
         ci95=tuple(half_widths.mean(axis=0).tolist()),
         per_seed=tuple(map(tuple, per_seed.tolist())),
     )
+
+
+def robust_statistics(scores: Sequence[np.ndarray], diverged_above: float) -> Robust:
+    """Statistics of several seeds' scores [tasks, steps + 1] that rare tasks do not decide.
+
+    A score above `diverged_above`, or one that is no number, has diverged.
+    """
+    steps = np.stack(scores).astype(np.float64).transpose(2, 0, 1)  # [steps + 1, seeds, tasks]
+    steps = np.where(np.isnan(steps), np.inf, steps)
+    intervals = [bootstrap_interval_95(step) for step in steps]
+    flat = steps.reshape(len(steps), -1)
+    return Robust(
+        median=tuple(np.median(flat, axis=1).tolist()),
+        iqm=tuple(interquartile_mean(flat).tolist()),
+        iqm_low=tuple(low for low, _ in intervals),
+        iqm_high=tuple(high for _, high in intervals),
+        diverged=tuple((flat > diverged_above).mean(axis=1).tolist()),
+    )
+
+
+def scores_of_tasks(scores: Sequence[np.ndarray]) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """Several seeds' scores [tasks, steps + 1] as a result file keeps them: [seeds][tasks][steps + 1]."""
+    return tuple(tuple(map(tuple, values.astype(np.float64).tolist())) for values in scores)
 
 
 def target_value(

@@ -35,6 +35,7 @@ class SinusoidExperiment(CompiledExperiment):
     """
 
     spec: SinusoidSpec
+    diverged_above = DIVERGED
 
     def __init__(self, spec: SinusoidSpec, seed: int, data_folder: str | os.PathLike | None = None):
         super().__init__(spec, seed, data_folder)

@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import pathlib
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from maml_tf.training.divergence import ADVICE, is_finite
 from maml_tf.training.progress import Progress
 from maml_tf.training.scalars import scalar_writer
 from maml_tf.training.stopping import StopRequest, TrainingStoppedError
+from maml_tf.training.weights import write_weights
 
 GOAL_EVERY = ("task", "trajectory")
 CHOSEN_MODELS = ("best_return", "last")
@@ -29,6 +33,7 @@ def train(
     seed: int = 0,
     goal_every: str = "task",
     chosen_model: str = "best_return",
+    snapshots: Sequence[int] = (),
     run_dir: RunDirectory | str | os.PathLike | None = None,
     resume: bool = False,
     tensorboard: bool = False,
@@ -50,6 +55,7 @@ def train(
         seed: of goals and samples.
         goal_every: "task": new goals for the tasks of every iteration; "trajectory": a new goal for every trajectory.
         chosen_model: "best_return", or "last": the model after the last iteration.
+        snapshots: iterations; the model after each of them is kept in `run_dir`, see `snapshot_file`.
         run_dir: where the checkpoint is saved. None: nothing is written.
         resume: continue the training in `run_dir`. Otherwise an unfinished training there is an error.
         tensorboard: write TensorBoard scalars into `run_dir`.
@@ -69,8 +75,8 @@ def train(
         raise UsageError(f"goal_every: {goal_every!r} is not allowed; expected one of {', '.join(GOAL_EVERY)}")
     if chosen_model not in CHOSEN_MODELS:
         raise UsageError(f"chosen_model: {chosen_model!r} is not allowed; expected one of {', '.join(CHOSEN_MODELS)}")
-    if run_dir is None and (resume or tensorboard):
-        raise UsageError("run_dir: resume and tensorboard need a folder")
+    if run_dir is None and (resume or tensorboard or snapshots):
+        raise UsageError("run_dir: resume, tensorboard and snapshots need a folder")
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
         run_dir = RunDirectory(run_dir)
     checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
@@ -112,6 +118,8 @@ def train(
             checkpoint.physics_failures += done.physics_failures
             checkpoint.seconds += time.monotonic() - started
             if run_dir is not None:
+                if checkpoint.iteration in snapshots:  # before the state: a killed run repeats the iteration
+                    _write_snapshot(run_dir, checkpoint, learner)
                 run_dir.write(checkpoint)
             values = {"return_before": before, "return_after": after, **done.metrics}
             write_scalars(values | {"physics_failures": done.physics_failures}, iteration)
@@ -120,6 +128,11 @@ def train(
             best = {} if checkpoint.best_params is None else {"best": checkpoint.best_score}
             progress.update(iteration + 1, before=before, after=after, **best)
     return checkpoint
+
+
+def snapshot_file(run_dir: RunDirectory, iteration: int) -> pathlib.Path:
+    """The weight file of the model after an iteration, if it was asked for."""
+    return run_dir.path / f"iteration_{iteration}.npz"
 
 
 def run_iteration(
@@ -142,6 +155,10 @@ def run_iteration(
         if not is_finite(values):
             raise FloatingPointError(f"{what} is not finite after the update")
     return done
+
+
+def _write_snapshot(run_dir: RunDirectory, checkpoint: Checkpoint, learner: Any) -> None:
+    write_weights(snapshot_file(run_dir, checkpoint.iteration), learner, checkpoint.state.params)
 
 
 def _saved(run_dir: RunDirectory | None, iteration: int) -> str:

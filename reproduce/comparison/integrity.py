@@ -4,6 +4,8 @@ import hashlib
 import math
 import pathlib
 
+import numpy as np
+
 from maml_tf.errors import UsageError
 from maml_tf.experiments.results import Curve, Result, TargetValue, read_results, result_path
 from maml_tf.experiments.spec import ExperimentSpec, read_spec
@@ -46,6 +48,10 @@ def check_result(result: Result, path: pathlib.Path, targets: dict[str, Target],
     """
     for name, curve in result.curves.items():
         _check_curve(curve, METRICS.get(spec.experiment) if spec else None, f"{path}: curves.{name}")
+    for name, scores in (result.task_scores or {}).items():
+        means = np.mean(scores, axis=1)
+        if not np.allclose(means, result.curves[name].per_seed, rtol=1e-6, atol=1e-9):
+            raise UsageError(f"{path}: task_scores.{name}: their means over tasks are not curves.{name}.per_seed")
     for id_, value in result.targets.items():
         at = f"{path}: targets.{id_}"
         if spec is not None and id_ not in spec.targets:

@@ -13,8 +13,10 @@ from maml_tf.experiments.rl import ReinforcementLearningExperiment
 from maml_tf.experiments.spec import read_spec
 from maml_tf.rl.maml_adam import MAMLAdam
 from maml_tf.rl.maml_trpo import MAMLTRPO
+from maml_tf.rl.training import snapshot_file
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
+from maml_tf.training.weights import write_weights
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
 
@@ -116,3 +118,44 @@ def test_the_oracle_sees_the_goal():
 def test_more_test_goals_than_there_are_is_an_error():
     with pytest.raises(UsageError, match=r"evaluation.tasks: 41 is not allowed; there are 40 test goals"):
         experiment(tasks=41)
+
+
+def test_snapshots_are_tested_too(tmp_path):
+    built = experiment("ant_direction_maml_submission", steps=0, later_factors=(0.5,))
+    params = built.learner.initial_params()
+    run_dir = RunDirectory(tmp_path)
+    write_weights(snapshot_file(run_dir, 1), built.learner, params)
+    state = TrainingState.start(params)
+    after_two = Checkpoint(state._replace(iteration=tf.constant(2)))
+    scores, _ = built.evaluate(after_two, run_dir)
+    assert set(scores) == {"return", "length", "return_iteration_1"}
+    np.testing.assert_array_equal(scores["return"], scores["return_iteration_1"])
+    assert set(built.evaluate(Checkpoint(state), run_dir)[0]) == {"return", "length"}  # not reached yet
+
+
+def test_directions_are_drawn_with_the_share_of_the_spec():
+    built = experiment("ant_direction_maml_submission")
+    assert built.sampler().goal_distribution.backward_share == 0.428571
+    assert built.make_envs(2).goal_distribution.backward_share == 0.428571
+    assert experiment("ant_direction_maml").sampler().goal_distribution.backward_share == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "section", "changes", "message"),
+    [
+        ("ant_direction_maml", "tasks", {"backward_share": 1.0}, "backward_share: 1.0 .* between 0 and 1"),
+        ("ant_velocity_maml", "tasks", {"backward_share": 0.4}, "the goals of 'ant_velocity' are no directions"),
+        ("ant_direction_maml", "meta", {"snapshots": (3,)}, r"snapshots: \[3\] is not allowed; .* from 1 to 2"),
+        ("ant_direction_maml", "meta", {"snapshots": (2, 1)}, r"snapshots: \[2, 1\] .* ascending order"),
+        ("ant_direction_maml", "meta", {"snapshots": (1, 1)}, "different iterations"),
+    ],
+)
+def test_keys_that_do_not_fit_are_refused(name, section, changes, message):
+    spec = read_spec(SPECS / f"{name}.yaml", "smoke")
+    with pytest.raises(UsageError, match=message):
+        dataclasses.replace(getattr(spec, section), **changes)
+
+
+def test_a_shorter_training_leaves_out_the_later_snapshots():
+    spec = read_spec(SPECS / "ant_direction_maml_submission.yaml")
+    assert spec.with_iterations(500, "partial").meta.snapshots == (350, 500)

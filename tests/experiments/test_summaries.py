@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from maml_tf.experiments.run import summarise
+from maml_tf.experiments.run import robust_statistics, scores_of_tasks, summarise
 from reproduce.comparison.claims import _decreasing
 
 
@@ -20,3 +20,13 @@ def test_equal_numbers_do_not_decrease():
     assert _decreasing([3.0, 2.0, 1.0])
     assert not _decreasing([3.0, 2.0, 2.0])
     assert not _decreasing([1.0, 2.0])
+
+
+def test_robust_statistics_are_over_all_tasks_and_seeds():
+    scores = [np.array([[1.0, 2.0], [1.0, 4.0], [1.0, 6.0]]), np.array([[1.0, 8.0], [1.0, np.nan], [1.0, 500.0]])]
+    found = robust_statistics(scores, diverged_above=100.0)
+    assert found.median == (1.0, 7.0)
+    assert found.iqm == (1.0, 129.5)  # of 2, 4, 6, 8, 500 and one that diverged: 4, 6, 8 and 500
+    assert found.diverged == (0.0, 2 / 6)
+    assert (found.iqm_low[0], found.iqm_high) == (1.0, (1.0, np.inf))
+    assert scores_of_tasks(scores)[0] == ((1.0, 2.0), (1.0, 4.0), (1.0, 6.0))

@@ -12,9 +12,10 @@ from maml_tf.rl.maml_adam import MAMLAdam
 from maml_tf.rl.maml_trpo import MAMLTRPO
 from maml_tf.rl.policy import GaussianPolicy
 from maml_tf.rl.sampling.sampler import Sampler
-from maml_tf.rl.training import train
+from maml_tf.rl.training import snapshot_file, train
 from maml_tf.training.adam import Adam
 from maml_tf.training.checkpoint import RunDirectory
+from maml_tf.training.weights import read_weights
 
 
 def trpo_learner():
@@ -48,14 +49,20 @@ def trained(folder, learner, stop_after=None, **options):
 @pytest.mark.parametrize("optimizer", LEARNERS)
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path, optimizer):
     learner = LEARNERS[optimizer]()
-    whole, _ = trained(tmp_path / "whole", learner)
+    snapshots = {"snapshots": (1, 3)}
+    whole, _ = trained(tmp_path / "whole", learner, **snapshots)
     with pytest.raises(KeyboardInterrupt):
-        trained(tmp_path / "killed", learner, stop_after=2)
+        trained(tmp_path / "killed", learner, stop_after=2, **snapshots)
     assert RunDirectory(tmp_path / "killed").read().iteration == 2
     with pytest.raises(UsageError, match=r"stopped at iteration 2 of 4: --resume .* continues it"):
         trained(tmp_path / "killed", learner)
-    resumed, calls = trained(tmp_path / "killed", learner, resume=True)
+    resumed, calls = trained(tmp_path / "killed", learner, resume=True, **snapshots)
     assert len(calls) == 2 * 2
+    for iteration in (1, 3):
+        kept = [snapshot_file(RunDirectory(tmp_path / run), iteration) for run in ("whole", "killed")]
+        for one, two in zip(*(read_weights(file, learner) for file in kept), strict=True):
+            np.testing.assert_array_equal(one, two)
+    assert not snapshot_file(RunDirectory(tmp_path / "whole"), 2).exists()
     assert resumed.iteration == whole.iteration == 4
     assert resumed.validations == whole.validations
     assert resumed.losses == whole.losses
@@ -151,10 +158,15 @@ def test_a_breakdown_names_the_training_and_the_iteration():
         ({"iterations": -1}, "iterations: -1 is not allowed"),
         ({"goal_every": "episode"}, "goal_every: 'episode' is not allowed; expected one of task, trajectory"),
         ({"chosen_model": "first"}, "chosen_model: 'first' is not allowed; expected one of best_return, last"),
-        ({"resume": True}, "run_dir: resume and tensorboard need a folder"),
-        ({"tensorboard": True}, "run_dir: resume and tensorboard need a folder"),
+        ({"resume": True}, "run_dir: resume, tensorboard and snapshots need a folder"),
+        ({"tensorboard": True}, "run_dir: resume, tensorboard and snapshots need a folder"),
     ],
 )
 def test_a_wrong_argument_is_named_before_anything_is_sampled(options, message):
     with pytest.raises(UsageError, match=message):
         trained(None, trpo_learner(), stop_after=0, **options)
+
+
+def test_snapshots_need_a_folder():
+    with pytest.raises(UsageError, match="snapshots need a folder"):
+        trained(None, trpo_learner(), snapshots=(1,))

@@ -71,7 +71,7 @@ class UniformGoals(GoalDistribution):
 
 
 class Directions(GoalDistribution):
-    """Forward (+1) or backward (-1), equally likely.
+    """Forward (+1) or backward (-1), by default equally likely.
 
     The authors draw a number and compare it with a threshold. The test goals repeat their draws, so that the order and
     the split of the 40 are theirs (PROTOCOL 4.4, 4.5).
@@ -79,15 +79,32 @@ class Directions(GoalDistribution):
     Args:
         test_seed, test_low, test_high: seed and range of the `RandomState` draws behind the test goals.
         test_threshold: draws below it are backward.
+        backward_share: the probability that a training goal is backward (PROTOCOL 4.4).
     """
 
-    def __init__(self, test_seed: int, test_low: float, test_high: float, test_threshold: float):
+    def __init__(
+        self,
+        test_seed: int,
+        test_low: float,
+        test_high: float,
+        test_threshold: float,
+        backward_share: float = 0.5,
+    ):
+        if not 0 < backward_share < 1:
+            raise UsageError(f"backward_share: {backward_share} is not allowed; expected a number between 0 and 1")
         self.test_seed = test_seed
         self.test_range = (test_low, test_high)
         self.test_threshold = test_threshold
+        self.backward_share = backward_share
+
+    def with_backward_share(self, backward_share: float) -> "Directions":
+        """The same with another probability of a backward training goal; the test goals stay."""
+        return Directions(self.test_seed, *self.test_range, self.test_threshold, backward_share)
 
     def sample(self, rng, num_tasks):
-        return rng.choice([-1.0, 1.0], num_tasks)
+        if self.backward_share == 0.5:  # another draw, which published trainings have
+            return rng.choice([-1.0, 1.0], num_tasks)
+        return np.where(rng.random(num_tasks) < self.backward_share, -1.0, 1.0)
 
     def test_goals(self):
         draws = np.random.RandomState(self.test_seed).uniform(*self.test_range, NUM_TEST_GOALS)

@@ -53,3 +53,22 @@ def test_training_goals_cover_their_range():
 def test_a_wrong_goal_is_an_error_that_says_what_is_allowed(distribution, goal, message):
     with pytest.raises(UsageError, match=message):
         distribution.checked(goal, 4)
+
+
+def test_training_directions_may_be_uneven():
+    even = Directions(1, 0, 2, 1)
+    uneven = even.with_backward_share(3 / 7)
+    drawn = uneven.sample(np.random.default_rng(0), 70_000)
+    assert set(drawn) == {-1.0, 1.0}
+    # Five standard deviations of a share of 3/7 among 70 000 draws are 0.0094.
+    assert abs((drawn < 0).mean() - 3 / 7) < 0.0094
+    np.testing.assert_array_equal(uneven.test_goals(), even.test_goals())
+    # The published trainings' draws: those of `choice`.
+    expected = np.random.default_rng(0).choice([-1.0, 1.0], 9)
+    np.testing.assert_array_equal(even.sample(np.random.default_rng(0), 9), expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_a_share_of_backward_goals_is_between_0_and_1(share):
+    with pytest.raises(UsageError, match=r"backward_share: .* expected a number between 0 and 1"):
+        Directions(1, 0, 2, 1, backward_share=share)
