@@ -21,6 +21,7 @@ from reproduce.comparison.gate import Judged, gate, read_expected
 from reproduce.comparison.tables import (
     as_json,
     full_table,
+    informative_share,
     judged_share,
     markdown_table,
     summary,
@@ -111,6 +112,7 @@ def print_and_judge(
     for message in messages:
         print(f"FAIL: {message}")
     print(summary(comparison))
+    print(informative_share(comparison))
     if expected is not None:
         print(judged_share(comparison))
     return code

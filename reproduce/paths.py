@@ -8,6 +8,7 @@ ROOT = HERE.parent
 SPECS = HERE / "specs"
 TARGETS = HERE / "targets.yaml"
 PEERS = HERE / "peers.yaml"
+AUTHORS_RETURNS = HERE / "authors_returns.json"
 KNOWN_FAILURES = HERE / "known_failures.yaml"
 GATE = HERE / "gate.yaml"
 RUNS = ROOT / "runs"

@@ -4,7 +4,11 @@ from reproduce.reproduction import Reproduction
 
 REPRODUCTION = Reproduction(
     "Table 5",
-    specs=["half_cheetah_direction_maml", "half_cheetah_direction_context_vector"],
+    specs=[
+        "half_cheetah_direction_maml",
+        "half_cheetah_direction_context_vector",
+        "half_cheetah_direction_context_vector_z_alone",
+    ],
     judged=["context_below_maml"],
 )
 

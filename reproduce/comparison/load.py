@@ -1,6 +1,7 @@
 """Reading everything that the comparison needs, and judging it."""
 
 from reproduce import paths
+from reproduce.comparison.authors import read_authors_returns
 from reproduce.comparison.integrity import read_checked_results
 from reproduce.comparison.known_failures import read_known_failures
 from reproduce.comparison.peers import read_peers
@@ -15,6 +16,7 @@ def load_comparison(
     targets=paths.TARGETS,
     known_failures=paths.KNOWN_FAILURES,
     peers=paths.PEERS,
+    authors=paths.AUTHORS_RETURNS,
     specs=paths.SPECS,
 ) -> Comparison:
     """The comparison of the published results, and of your own, with the paper.
@@ -23,10 +25,11 @@ def load_comparison(
         published: the published record.
         yours: the results of your own runs. None, or a folder that does not exist yet: there are none.
         targets, known_failures, peers: YAML files.
+        authors: the JSON file of the authors' returns.
         specs: the folder of the specs.
 
     Returns:
-        A Comparison: targets, rows, claims, results, own_results, known_failures, peers.
+        A Comparison: targets, rows, claims, results, own_results, known_failures, peers, authors.
 
     Raises:
         UsageError: a file is missing or wrong; names file, key and what is allowed.
@@ -34,4 +37,5 @@ def load_comparison(
     paper = read_targets(targets)
     results = read_checked_results(published, paper, specs)
     own = read_checked_results(yours, paper, specs) if yours is not None and yours.results.is_dir() else {}
-    return compare(paper, results, own, read_known_failures(known_failures, paper), read_peers(peers, paper))
+    failures, others = read_known_failures(known_failures, paper), read_peers(peers, paper)
+    return compare(paper, results, own, failures, others, read_authors_returns(authors))

@@ -1,12 +1,15 @@
 """The comparison as text, Markdown and JSON."""
 
 import collections
+import dataclasses
 import math
 from collections.abc import Iterable
 from typing import Any
 
+from reproduce.comparison.equivalence import Equivalence, equivalence
 from reproduce.comparison.gate import judged_by_published
 from reproduce.comparison.verdicts import EARLY, HOLDS, MISS, PARTIAL, Comparison, Judgement, Row
+from reproduce.comparison.wrong_programs import WrongProgram, passes, wrong_programs
 
 KNOWN_FAILURE = "known failure"
 
@@ -64,9 +67,13 @@ def full_table(comparison: Comparison) -> str:
 
 def markdown_table(comparison: Comparison, skip: Iterable[str] = ()) -> str:
     """The rows, the claims and the causes of the known failures as Markdown."""
-    headers = _headers(comparison)
+    headers = (*_headers(comparison), "difference", "a wrong program would get")
     lines = [_markdown_row(headers), "|---" * len(headers) + "|"]
-    lines += [_markdown_row(_cells(row, comparison)) for row in comparison.rows if row.verdict not in skip]
+    for row in comparison.rows:
+        if row.verdict not in skip:
+            wrong = wrong_programs(row.target, comparison)
+            beside = shown_equivalence(equivalence(row, comparison)), "; ".join(map(shown_wrong_program, wrong)) or "—"
+            lines.append(_markdown_row((*_cells(row, comparison), *beside)))
     claims = [row for row in comparison.claims if row.verdict not in skip]
     if claims:
         lines += ["", "| claim of the paper | measured | verdict |", "|---|---|---|"]
@@ -95,6 +102,35 @@ def judged_share(comparison: Comparison) -> str:
     )
 
 
+def informative_share(comparison: Comparison) -> str:
+    """How many of the passes say that the program is right, and the verdicts of the differences, in one line."""
+    held, informative = passes(comparison)
+    found = [equivalence(row, comparison) for row in comparison.rows]
+    counts = collections.Counter(each.verdict for each in found if each is not None)
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    return (
+        f"{informative} of the {held} passes are informative: no wrong program that was tried gets them. By the "
+        f"interval of the difference and the computed tolerances: {verdicts or 'none judged'}."
+    )
+
+
+def shown_equivalence(found: Equivalence | None) -> str:
+    """`pass: -9.5 ± 13.5 within ± 12.9 (paired on the same goals)`, or a dash."""
+    if found is None:
+        return "—"
+    parts = []
+    for each in found.differences:
+        width = f" ± {each.half_width:.3g}" if math.isfinite(each.half_width) else ""
+        mean = f"{each.mean:+.3g}" if math.isfinite(each.mean) else "diverged"
+        parts.append(f"{each.of} {mean}{width}".strip())
+    return f"{found.verdict}: {', '.join(parts)} within ± {found.tolerance:.3g} ({found.how})"
+
+
+def shown_wrong_program(wrong: WrongProgram) -> str:
+    """`does not adapt: -1.83, passes too`"""
+    return f"{wrong.what}: {wrong.value:.4g}, {'passes too' if wrong.passes else 'misses'}"
+
+
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """The comparison as plain data, without anything that changes from one run to the next."""
     return {
@@ -107,6 +143,8 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "known_failure": row.known_failure is not None,
                 "published": _judgement_json(row.published),
                 "yours": _judgement_json(row.yours),
+                "equivalence": _equivalence_json(equivalence(row, comparison)),
+                "wrong_programs": [dataclasses.asdict(wrong) for wrong in wrong_programs(row.target, comparison)],
             }
             for row in comparison.rows
         ],
@@ -166,6 +204,7 @@ def _verdict(row):
     """The verdict with the seeds inside, and with that of the published results where yours is another one."""
     words = verdict_words(row)
     notes = [row.detail] if row.ours and row.detail and row.detail not in words else []
+    notes += [row.other_iterations] if row.other_iterations else []
     if row.yours is not None and row.yours.verdict != row.published.verdict:
         other = row.published if row.judgement is row.yours else row.yours
         notes.append(f"{'published' if other is row.published else 'yours'}: {verdict_words(row, other)}")
@@ -214,6 +253,16 @@ def _judgement_json(judgement):
         "verdict": judgement.verdict,
         "detail": judgement.detail,
     }
+
+
+def _equivalence_json(found):
+    if found is None:
+        return None
+    differences = [
+        {"of": each.of, "mean": _number(each.mean), "half_width": _number(each.half_width)}
+        for each in found.differences
+    ]
+    return {"verdict": found.verdict, "tolerance": found.tolerance, "how": found.how, "differences": differences}
 
 
 def _number(value):

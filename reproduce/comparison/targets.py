@@ -55,12 +55,15 @@ class Target:
     n_forward: int | None = None
     forward_mean: float | None = None
     backward_mean: float | None = None
+    paper_iterations: int | None = None
 
     def __post_init__(self):
         for name in ("paper_ci95", "paper_std_over_tasks"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise UsageError(f"{name}: {value} is not allowed; expected a number from 0")
+        if self.paper_iterations is not None and self.paper_iterations < 1:
+            raise UsageError(f"paper_iterations: {self.paper_iterations} is not allowed; expected a number from 1")
         for name, value in self.setting.items():
             counts = isinstance(value, int) and not isinstance(value, bool)
             if counts and name in COUNTS and value < 1:

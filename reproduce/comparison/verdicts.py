@@ -5,6 +5,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from maml_tf.experiments.results import Result, TargetValue
+from reproduce.comparison.authors import AuthorsReturns
 from reproduce.comparison.claims import Evidence, judge
 from reproduce.comparison.known_failures import KnownFailure
 from reproduce.comparison.measurements import Measurement, measurements
@@ -74,6 +75,14 @@ class Row:
         return self.judgement.result
 
     @property
+    def other_iterations(self) -> str:
+        """What the row compares, where the paper's model and ours were trained for different numbers of iterations."""
+        theirs = getattr(self.target, "paper_iterations", None)
+        if theirs is None or self.result is None or self.result.iterations_done == theirs:
+            return ""
+        return f"{self.result.iterations_done} iterations, the paper's {theirs}"
+
+    @property
     def xfail(self) -> bool:
         """Whether it fails as listed."""
         return self.known_failure is not None and self.verdict == MISS
@@ -96,7 +105,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Everything that was compared. `results` and `own_results` are {spec name: Result}."""
+    """Everything that was compared. `results` and `own_results` are {spec name: Result}; `authors`: their returns."""
 
     targets: Targets
     rows: tuple[Row, ...]
@@ -105,6 +114,7 @@ class Comparison:
     own_results: Mapping[str, Result]
     known_failures: tuple[KnownFailure, ...]
     peers: tuple[Peer, ...]
+    authors: AuthorsReturns = dataclasses.field(default_factory=AuthorsReturns)
 
     @property
     def all_rows(self) -> tuple[Row, ...]:
@@ -123,6 +133,7 @@ def compare(
     own_results: Mapping[str, Result] | None = None,
     known_failures: Sequence[KnownFailure] = (),
     peers: Sequence[Peer] = (),
+    authors: AuthorsReturns | None = None,
 ) -> Comparison:
     """Judges every target and claim.
 
@@ -132,7 +143,7 @@ def compare(
     Args:
         targets: the paper's numbers and claims.
         results, own_results: {spec name: Result}, the published ones and yours.
-        known_failures, peers: what belongs to the targets.
+        known_failures, peers, authors: what belongs to the targets.
     """
     own_results = own_results or {}
     published = measurements(targets, results)
@@ -151,7 +162,8 @@ def compare(
         Row(claim, *_judge_claim(claim, published, results, own, own_results), failures.get(claim.id))
         for claim in targets.claims
     )
-    return Comparison(targets, rows, claims, results, own_results, tuple(known_failures), tuple(peers))
+    known, others = tuple(known_failures), tuple(peers)
+    return Comparison(targets, rows, claims, results, own_results, known, others, authors or AuthorsReturns())
 
 
 def verdict_of(target: Target, mean: float) -> str:

@@ -5,6 +5,7 @@ import collections
 from reproduce.comparison.pages.markdown import measured, number, table, value
 from reproduce.comparison.peers import best_first
 from reproduce.comparison.verdicts import BETTER, EARLY, MISS, NOT_RUN, PARTIAL, PASS
+from reproduce.comparison.wrong_programs import passes
 
 # (where, what, the targets of the row)
 GLANCE = [
@@ -47,10 +48,12 @@ def status(record, page) -> str:
         (counts[NOT_RUN], "not run"),
     ]
     shown = ", ".join(f"{count} {what}" for count, what in parts if count)
+    held_numbers, informative = passes(record.comparison)
     claims = [row for row in record.comparison.claims if row.verdict in (PASS, MISS)]
     held = sum(row.verdict == PASS for row in claims)
     return (
-        f"**{len(gated)} gated numbers: {shown}. Of the paper's {len(record.comparison.claims)} statements about them "
+        f"**{len(gated)} gated numbers: {shown}. {informative} of the {held_numbers} passes are informative: no wrong "
+        f"program that was tried gets them. Of the paper's {len(record.comparison.claims)} statements about them "
         f"{len(claims)} can be judged, {held} hold.**"
     )
 
@@ -71,7 +74,14 @@ def _cells(record, rows):
     else:
         paper = " / ".join(number(row.target.paper_mean, 3) for row in rows)
         ours = " / ".join(number(row.ours.mean, 3) if row.ours else "—" for row in rows)
-    return [paper, peer, ours, verdict_of_rows(rows)]
+    longer = rows[0].other_iterations if _is_much_longer(rows[0]) else ""
+    return [paper, peer, ours, verdict_of_rows(rows) + (f" ({longer})" if longer else "")]
+
+
+def _is_much_longer(row):
+    """Whether ours has at least twice the iterations of the paper's model."""
+    theirs = row.target.paper_iterations
+    return theirs is not None and row.result is not None and row.result.iterations_done >= 2 * theirs
 
 
 def verdict_of_rows(rows) -> str:

@@ -24,6 +24,11 @@ GROUPS = {
         "The return of an untrained policy depends on its initial weights. Each of the paper's random arms is one "
         "policy; in the direction tasks it has two distinct values among its 40 tasks.",
     ),
+    "another_program": (
+        "The authors' code does something else than the paper says",
+        "Table 5's context vector. Both readings are in the table; the one that the code had is "
+        "`half_cheetah_direction_context_vector_z_alone` (PROTOCOL 2.7).",
+    ),
     "unpublished_settings": (
         "Settings that are not published",
         "The paper and the authors' code leave out settings of these arms, so a choice had to be made (PROTOCOL 7).",

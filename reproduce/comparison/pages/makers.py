@@ -10,6 +10,7 @@ from reproduce.comparison.pages.learning_curves import learning_curves
 from reproduce.comparison.pages.measurements import ablations, first_order_gain, precision
 from reproduce.comparison.pages.numbers import cited, numbers, peers
 from reproduce.comparison.pages.panels import PANELS
+from reproduce.comparison.pages.robust import interquartile_returns, robust_errors
 from reproduce.comparison.pages.runs import runs
 from reproduce.comparison.pages.speed import meta_gradients, sampling, speed
 from reproduce.comparison.pages.variants import VARIANTS, variants
@@ -21,6 +22,7 @@ MAKERS = {
     "example": example,
     "first-order-gain": first_order_gain,
     "glance": glance,
+    "interquartile-returns": interquartile_returns,
     "known-failures": known_failures,
     "known-failure-counts": failure_counts,
     "learning-curves": learning_curves,
@@ -28,6 +30,7 @@ MAKERS = {
     "panel-counts": panel_counts,
     "peers": peers,
     "precision": precision,
+    "robust-errors": robust_errors,
     "sampling": sampling,
     "speed": speed,
     "status": status,

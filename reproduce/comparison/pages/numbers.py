@@ -2,16 +2,30 @@
 
 import pathlib
 
+<<<<<<< HEAD
 from maml_tf.evaluation.intervals import wilson_interval_95
 from maml_tf.experiments.results import TargetValue
+=======
+from reproduce.comparison.equivalence import equivalence
+>>>>>>> cb9f3c7 (comparison: intervals of differences, what wrong programs get, 54 of 95 passes)
 from reproduce.comparison.pages.markdown import link_between, measured, number, table, value
 from reproduce.comparison.pages.panels import name_of, rows_of
 from reproduce.comparison.pages.record import Record
 from reproduce.comparison.peers import best_first
+<<<<<<< HEAD
 from reproduce.comparison.targets import Target
+=======
+from reproduce.comparison.tables import shown_equivalence, shown_wrong_program
+>>>>>>> cb9f3c7 (comparison: intervals of differences, what wrong programs get, 54 of 95 passes)
 from reproduce.comparison.verdicts import MISS, NOT_RUN, Row
+from reproduce.comparison.wrong_programs import wrong_programs
 
+<<<<<<< HEAD
 HEADERS = ["what", "steps", "paper", "best peer", "ours", "Wilson", "each seed", "allowed", "verdict"]
+=======
+HEADERS = ["what", "steps", "paper", "best peer", "ours", "each seed", "allowed", "verdict"]
+HEADERS += ["difference", "a wrong program would get"]
+>>>>>>> cb9f3c7 (comparison: intervals of differences, what wrong programs get, 54 of 95 passes)
 
 
 def numbers(record: Record, page: pathlib.Path, panel: str) -> str:
@@ -51,6 +65,7 @@ def verdict(record: Record, page: pathlib.Path, row: Row, with_detail: bool = Tr
     """The verdict of a row in words; a known failure links to its explanation."""
     shown = f"**{row.verdict}**" if row.verdict == MISS else row.verdict
     notes = [row.detail] if row.detail and with_detail else []
+    notes += [row.other_iterations] if row.other_iterations else []
     if row.known_failure is not None and row.explained:
         link = f"{link_between(page, record.root / 'docs' / 'known_failures.md')}#{row.known_failure.id}"
         shown = f"**[known failure]({link})**" if row.verdict == MISS else shown
@@ -86,7 +101,21 @@ def _cells(record, page, row):
         seeds,
         _allowed(target),
         verdict(record, page, row),
+        _difference(row, record.comparison),
+        _wrong_program(target, record.comparison),
     ]
+
+
+def _difference(row, comparison):
+    found = equivalence(row, comparison)
+    return "" if found is None else shown_equivalence(found).removesuffix(f" ({found.how})")
+
+
+def _wrong_program(target, comparison):
+    """Those that pass too, in bold; the closest one where none does."""
+    wrong = wrong_programs(target, comparison)
+    passing = [f"**{shown_wrong_program(each)}**" for each in wrong if each.passes]
+    return "; ".join(passing or map(shown_wrong_program, wrong[:1]))
 
 
 def _allowed(target):

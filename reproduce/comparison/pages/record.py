@@ -50,6 +50,7 @@ def read_record(root: pathlib.Path = ROOT) -> Record:
         targets=folder / "targets.yaml",
         known_failures=folder / "known_failures.yaml",
         peers=folder / "peers.yaml",
+        authors=folder / "authors_returns.json",
         specs=folder / "specs",
     )
     return Record(root, comparison.targets, dict(comparison.results), comparison.known_failures, comparison)
