@@ -2,30 +2,20 @@
 
 import pathlib
 
-<<<<<<< HEAD
 from maml_tf.evaluation.intervals import wilson_interval_95
 from maml_tf.experiments.results import TargetValue
-=======
 from reproduce.comparison.equivalence import equivalence
->>>>>>> cb9f3c7 (comparison: intervals of differences, what wrong programs get, 54 of 95 passes)
 from reproduce.comparison.pages.markdown import link_between, measured, number, table, value
 from reproduce.comparison.pages.panels import name_of, rows_of
 from reproduce.comparison.pages.record import Record
 from reproduce.comparison.peers import best_first
-<<<<<<< HEAD
-from reproduce.comparison.targets import Target
-=======
 from reproduce.comparison.tables import shown_equivalence, shown_wrong_program
->>>>>>> cb9f3c7 (comparison: intervals of differences, what wrong programs get, 54 of 95 passes)
+from reproduce.comparison.targets import Target
 from reproduce.comparison.verdicts import MISS, NOT_RUN, Row
 from reproduce.comparison.wrong_programs import wrong_programs
 
-<<<<<<< HEAD
 HEADERS = ["what", "steps", "paper", "best peer", "ours", "Wilson", "each seed", "allowed", "verdict"]
-=======
-HEADERS = ["what", "steps", "paper", "best peer", "ours", "each seed", "allowed", "verdict"]
 HEADERS += ["difference", "a wrong program would get"]
->>>>>>> cb9f3c7 (comparison: intervals of differences, what wrong programs get, 54 of 95 passes)
 
 
 def numbers(record: Record, page: pathlib.Path, panel: str) -> str:
