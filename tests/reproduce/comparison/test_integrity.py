@@ -67,7 +67,25 @@ def no_tasks(content):
 
 
 def removed_curve(content):
+    del content["curves"]["5_shot"], content["robust"]["5_shot"]
+
+
+def statistics_without_a_curve(content):
     del content["curves"]["5_shot"]
+
+
+def too_few_statistics(content):
+    content["robust"]["5_shot"]["median"].pop()
+
+
+def scores_of_other_tasks(content):
+    steps = len(content["curves"]["5_shot"]["grad_steps"])
+    content["task_scores"] = {"5_shot": [[[1.0] * steps] * 600] * 3}
+
+
+def scores_of_a_seed_missing(content):
+    steps = len(content["curves"]["5_shot"]["grad_steps"])
+    content["task_scores"] = {"5_shot": [[[1.0] * steps] * 600] * 2}
 
 
 def fewer_iterations_asked(content):
@@ -92,6 +110,10 @@ def foreign_target(content):
         (negative_interval, r"curves.20_shot.ci95: -0.1 is not allowed; expected numbers from 0"),
         (no_tasks, "n_tasks: 0 is not allowed; expected a whole number from 1"),
         (removed_curve, "mean, ci95 or per_seed is not that of '5_shot' at step 1"),
+        (statistics_without_a_curve, "robust.5_shot: there is no such curve; expected one of"),
+        (too_few_statistics, "robust.5_shot: median: 10 values for 11 gradient steps"),
+        (scores_of_other_tasks, "task_scores.5_shot: their means over tasks are not curves.5_shot.per_seed"),
+        (scores_of_a_seed_missing, "task_scores.5_shot: expected the same tasks for each of 3 seeds"),
         (fewer_iterations_asked, "iterations_asked: 100 is not allowed; the spec sinusoid_maml asks for 70000"),
         (other_spec, "spec_hash: '0123456789' is of another version of the spec sinusoid_maml"),
         (foreign_target, "targets.omniglot_5way_1shot_conv_maml: the spec sinusoid_maml does not answer this target"),
