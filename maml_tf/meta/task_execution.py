@@ -135,6 +135,17 @@ class TaskExecution:
             part_size, parts_at_once = self.task_chunk or T, 1
         else:
             part_size, parts_at_once = 1, self.task_chunk or 2 * available_cores()
+
+        def loss_and_gradient(params, part):
+            with tf.GradientTape() as tape:
+                tape.watch(params)
+                losses, others = task_losses(params, part)
+                loss = tf.reduce_sum(losses) / T
+            gradient = tape.gradient(loss, params, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            return loss, list(map(dense, gradient)), [tf.reduce_sum(tensor, axis=0) / T for tensor in others]
+
+        # As a function of the graph, a part is traced once for all parts.
+        of_part = loss_and_gradient if tf.executing_eagerly() else tf.function(loss_and_gradient, autograph=False)
         loss: Any = 0.0
         gradients: list[tf.Tensor] = [tf.zeros_like(p) for p in params]
         of_parts, others = [], []
@@ -143,15 +154,11 @@ class TaskExecution:
             # A part begins when the part `parts_at_once` before it has its gradient.
             with tf.control_dependencies(of_parts[-parts_at_once] if len(of_parts) >= parts_at_once else []):
                 part = tf.nest.map_structure(lambda leaf: None if leaf is None else tf.identity(leaf), part)
-            with tf.GradientTape() as tape:
-                tape.watch(params)
-                part_losses, part_others = task_losses(params, part)
-                part_loss = tf.reduce_sum(part_losses) / T
-            found = tape.gradient(part_loss, params, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            of_parts.append(list(map(dense, found)))
-            others.append([tf.reduce_sum(tensor, axis=0) / T for tensor in part_others])
+            part_loss, found, part_others = of_part(params, part)
+            of_parts.append(list(map(tf.identity, found)))  # a function's outputs give no control dependencies
+            others.append(part_others)
             loss += part_loss
-            gradients = [g + d for g, d in zip(gradients, of_parts[-1], strict=True)]
+            gradients = [g + d for g, d in zip(gradients, found, strict=True)]
         return loss, gradients, [tf.add_n(parts) for parts in zip(*others, strict=True)]
 
 
