@@ -3,13 +3,14 @@
 import contextlib
 import contextvars
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from maml_tf.ops.batch_norm_max_pool import fused_batch_norm_max_pool
 from maml_tf.ops.fused_batch_norm import fused_batch_norm
-from maml_tf.ops.max_pool import max_pool
+from maml_tf.ops.max_pool import max_pool, max_pool_cut
 
 EPSILON = 1e-3  # added to the variance (PROTOCOL 2.3)
 
@@ -142,10 +143,24 @@ class BatchNormMaxPool(BatchNorm):
     """BatchNorm, then a 2x2 max-pool with stride 2 and VALID padding.
 
     An odd last row or column counts in the statistics only.
+
+    Args:
+        cut_second_derivative: the second derivative is cut off at the max-pool, as in the authors' code (PROTOCOL 5,
+            row 33). By default it is exact.
+        name, dtype: of the layer, as Keras takes them.
     """
+
+    def __init__(self, cut_second_derivative: bool = False, **layer: Any):
+        super().__init__(**layer)
+        self.cut_second_derivative = cut_second_derivative
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "cut_second_derivative": self.cut_second_derivative}
 
     def call(self, x: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
         """As BatchNorm's, pooled: [..., height, width, channels] -> [..., height // 2, width // 2, channels]."""
+        if self.cut_second_derivative:
+            return max_pool_cut(super().call(x, bias))
         if self._is_fused(x):
             return fused_batch_norm_max_pool(x, self._offset(bias), EPSILON)
         if _given.get() is not None and _predicts_only.get():

@@ -24,13 +24,21 @@ class _FourBlocks(keras.Model):
     norm = BatchNorm
     output_initializer = keras.initializers.GlorotUniform
 
-    def __init__(self, image_shape: Sequence[int], ways: int, filters: int, dtype: str, name: str | None):
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        ways: int,
+        filters: int,
+        dtype: str,
+        name: str | None,
+        **norm_options: bool,
+    ):
         variable_dtype = keras.dtype_policies.get(dtype).variable_dtype
         super().__init__(name=name, dtype=variable_dtype)
-        self.config = {"image_shape": list(image_shape), "ways": ways, "filters": filters}
+        self.config = {"image_shape": list(image_shape), "ways": ways, "filters": filters, **norm_options}
         self.config["dtype"] = keras.dtype_policies.get(dtype).name
         self.convolutions = [Conv2D(filters, stride=self.stride, name=f"conv_{i}", dtype=dtype) for i in BLOCKS]
-        self.norms = [self.norm(name=f"norm_{i}", dtype=variable_dtype) for i in BLOCKS]
+        self.norms = [self.norm(name=f"norm_{i}", dtype=variable_dtype, **norm_options) for i in BLOCKS]
         self.output_layer = Dense(ways, self.output_initializer(), name="output", dtype=variable_dtype)
         self(keras.ops.zeros((1, *image_shape), dtype=variable_dtype))
 
@@ -96,6 +104,8 @@ class MiniImagenetConv(_FourBlocks):
         filters: 32 in the paper.
         dtype: "float32"; "float64" for checks; "mixed_bfloat16": float32 but for the products of the convolutions.
         name: of the model.
+        cut_second_derivative: the second derivative is cut off at every max-pool, as in the authors' code (PROTOCOL 5,
+            row 33). By default it is exact.
     """
 
     norm = BatchNormMaxPool
@@ -107,8 +117,9 @@ class MiniImagenetConv(_FourBlocks):
         filters: int = 32,
         dtype: str = "float32",
         name: str | None = None,
+        cut_second_derivative: bool = False,
     ):
-        super().__init__(image_shape, ways, filters, dtype, name)
+        super().__init__(image_shape, ways, filters, dtype, name, cut_second_derivative=cut_second_derivative)
 
     def flat(self, x):
         return tf.reshape(x, [*x.shape[:-3], x.shape[-3] * x.shape[-2] * x.shape[-1]])

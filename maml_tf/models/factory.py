@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -113,9 +114,14 @@ class ConvSpec(NetworkSpec):
 
     def build(self, input_shape, outputs):
         height, width, channels = input_shape
-        network = self.network_class()
+        network = functools.partial(self.network_class(), **self.network_options)
         model = network((height, width, channels + self.context_size), outputs, self.filters, self.dtype)
         return self.with_context(model, input_shape)
+
+    @property
+    def network_options(self) -> dict[str, bool]:
+        """Further arguments of the Keras model."""
+        return {}
 
     @staticmethod
     @abc.abstractmethod
@@ -139,6 +145,12 @@ class OmniglotConvSpec(ConvSpec):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MiniImagenetConvSpec(ConvSpec):
     """mini-ImageNet's network: max-pools, flattened features."""
+
+    cut_second_derivative: bool = False  # at every max-pool, as in the authors' code (PROTOCOL 5, row 33)
+
+    @property
+    def network_options(self):
+        return {"cut_second_derivative": self.cut_second_derivative}
 
     @staticmethod
     def network_class():

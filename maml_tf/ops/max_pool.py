@@ -19,6 +19,30 @@ def max_pool(x: tf.Tensor) -> tf.Tensor:
     return _at_maxima_compiled(x, x) if x.shape.rank == 4 else at_maxima(x, x)
 
 
+def max_pool_cut(x: tf.Tensor) -> tf.Tensor:
+    """`max_pool` whose first derivative counts as a constant: its second derivative is zero.
+
+    The authors' code has such a max-pool. The gradient that it registers for the gradient of max-pooling returns zeros
+    for the incoming gradient, so a second derivative that passes through one is cut off there (PROTOCOL 5, row 33).
+
+    Args:
+        x: [..., height, width, channels].
+
+    Returns:
+        [..., height // 2, width // 2, channels]
+    """
+
+    @tf.custom_gradient
+    def pool(x):
+        def gradient(g):
+            flat_x, flat_g = (tf.reshape(values, [-1, *values.shape[-3:]]) for values in (x, g))
+            return tf.stop_gradient(tf.reshape(scatter_to_maxima(flat_g, flat_x), tf.shape(x)))
+
+        return max_pool(x), gradient
+
+    return pool(x)
+
+
 def at_maxima(x: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """The entries of `values` at the positions where the 2x2 windows of `x` have their maxima.
 

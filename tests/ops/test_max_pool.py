@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from maml_tf.ops.max_pool import at_maxima, max_pool, scatter_to_maxima
+from maml_tf.ops.max_pool import at_maxima, max_pool, max_pool_cut, scatter_to_maxima
 
 
 def windows(shape, ties):
@@ -86,3 +86,41 @@ def test_taking_from_the_maxima_and_putting_back_are_transposes(ties):
     assert put.shape == x.shape
     np.testing.assert_allclose(tf.reduce_sum(taken * pooled), tf.reduce_sum(values * put), rtol=1e-12)
     np.testing.assert_array_equal(at_maxima(x, put), pooled)
+
+
+def hessian(function, w):
+    """The Hessian of a scalar function as TensorFlow differentiates it: row i is the derivative of the slope by w_i."""
+    with tf.GradientTape(persistent=True) as outer:
+        outer.watch(w)
+        with tf.GradientTape() as inner:
+            inner.watch(w)
+            loss = function(w)
+        slope = inner.gradient(loss, w)
+    return outer.jacobian(slope, w, experimental_use_pfor=False)
+
+
+@pytest.mark.parametrize("leading", [(2,), (1, 2)])
+def test_the_cut_max_pool_is_a_max_pool_with_a_constant_first_derivative(leading):
+    x = windows((*leading, 7, 6, 3), ties=True)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        cut, exact = max_pool_cut(x), max_pool(x)
+        totals = tf.reduce_sum(cut**3), tf.reduce_sum(exact**3)
+    np.testing.assert_array_equal(cut, exact)
+    np.testing.assert_array_equal(*(tape.gradient(total, x) for total in totals))
+
+
+def test_the_second_derivative_is_cut_at_the_max_pool_by_hand():
+    # loss = (w2 pool(w1 x))^2 / 2 of one window whose maximum is m. The gradient by w1 reaches w1 through the pool: the
+    # program treats it as a constant. The gradient by w2 uses the pool's output, which is differentiated as usual.
+    m, w = 3.0, tf.constant([2.0, 5.0], tf.float64)
+    x = tf.constant([[1.0, m], [0.5, -1.0]], tf.float64)[None, :, :, None]
+
+    def loss(pool):
+        return lambda w: tf.reduce_sum((w[1] * pool(w[0] * x)) ** 2) / 2
+
+    w1, w2 = w.numpy()
+    np.testing.assert_allclose(
+        hessian(loss(max_pool), w), m**2 * np.array([[w2**2, 2 * w1 * w2], [2 * w1 * w2, w1**2]])
+    )
+    np.testing.assert_allclose(hessian(loss(max_pool_cut), w), m**2 * np.array([[0, 0], [2 * w1 * w2, w1**2]]))
