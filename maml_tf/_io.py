@@ -51,6 +51,33 @@ def atomic_write(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
         raise
 
 
+@contextlib.contextmanager
+def atomic_saved_model(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Makes a temporary folder next to `path` and moves it there only when the block ends without an error.
+
+    Args:
+        path: of a TensorFlow SavedModel. One that is there already is replaced.
+
+    Yields:
+        The temporary folder.
+
+    Raises:
+        UsageError: something else is at `path`, or its parent folder cannot be written to.
+    """
+    path = pathlib.Path(path)
+    check_writable(path.parent, "the SavedModel's parent folder")
+    in_the_way = path.is_file() or (path.is_dir() and any(path.iterdir()) and not (path / "saved_model.pb").is_file())
+    if in_the_way:
+        raise UsageError(f"{path}: is something else than a SavedModel, and is not replaced; expected a new folder")
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as partial:
+        new, old = pathlib.Path(partial, "new"), pathlib.Path(partial, "old")
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+
+
 def check_writable(folder: str | os.PathLike, name: str) -> None:
     """Makes a folder and writes a file in it, which is removed again.
 

@@ -9,10 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from maml_tf._io import atomic_saved_model
 from maml_tf.errors import UsageError
 from maml_tf.meta.arguments import theta
 from maml_tf.meta.learner import Learner
 from maml_tf.meta.model_function import ModelFunction
+from maml_tf.meta.saved_model import write_saved_model
 from maml_tf.meta.structures import as_tensors, full_precision, leading_size, rows
 from maml_tf.meta.task_loss import TaskLoss
 
@@ -75,7 +77,8 @@ class AdaptedModel:
 
     def export(self, path: str | os.PathLike) -> None:
         """Exports the adapted model as a TensorFlow SavedModel, for `tf.saved_model.load(path).serve(x)`."""
-        self.keras_model().export(path, format="tf_saved_model", verbose=False)
+        with atomic_saved_model(path) as folder:
+            self.keras_model().export(folder, format="tf_saved_model", verbose=False)
 
     def keras_model(self) -> keras.Model:
         """A new Keras model with the adapted weights, to be saved (`.save("adapted.keras")`) or trained further.
@@ -151,3 +154,31 @@ class AdaptsToTasks(Learner):
         weights, _, state = self.parts(params)
         state = state[: len(self.function.state_variables)]
         return AdaptedModel(self.function, weights, state, support[0], self.loss)
+
+    def export(
+        self,
+        path: str | os.PathLike,
+        x: Any,
+        y: Any,
+        num_steps: int | None = None,
+        params: Sequence[tf.Tensor] | None = None,
+    ) -> None:
+        """Exports the adaptation as a TensorFlow SavedModel, which runs without this library.
+
+            learner.export("fewshot", x, y)
+            served = tf.saved_model.load("fewshot")
+            served.adapt_and_predict(x, y, x_new)  # the predictions for x_new
+            weights = served.adapt(x, y)           # by name
+            served.predict(weights, x_new)         # the same predictions
+
+        Args:
+            path: the folder.
+            x, y: a support set [N*K, ...]. Those to come have its types and shapes; x_new has any number of rows.
+            num_steps, params: see `adapt`; theta is saved in the folder.
+        """
+        support = as_tensors((x, y))
+
+        def steps(params, support):
+            return self.inner_steps(params, support, num_steps)
+
+        write_saved_model(self, steps, theta(params, self), *support, path)

@@ -1,0 +1,94 @@
+"""A learner's adaptation as a TensorFlow SavedModel, which any program with TensorFlow runs without this library."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from maml_tf._io import atomic_saved_model
+from maml_tf.meta.functional import weight_names
+from maml_tf.meta.learner import Learner
+from maml_tf.meta.structures import as_tensors
+
+#: a learner's weights and state by name
+Weights = dict[str, tf.Tensor]
+
+
+class Adapts(Protocol):
+    """What `MAML.inner_steps` does, with theta and a support set as its arguments."""
+
+    def __call__(self, params: Sequence[tf.Tensor], support: Any, /) -> Any: ...
+
+
+class _Theta(keras.layers.Layer):
+    """theta as variables, which Keras' archive saves."""
+
+    def __init__(self, params: Sequence[tf.Tensor]):
+        super().__init__(trainable=False)
+        self.values = [keras.Variable(value, trainable=False, dtype=value.dtype.name) for value in params]
+        self.built = True
+
+
+def write_saved_model(
+    learner: Learner,
+    inner_steps: Adapts,
+    params: Sequence[tf.Tensor],
+    support_x: Any,
+    support_y: Any,
+    path: str | os.PathLike,
+) -> None:
+    """Writes a folder with the endpoints `adapt_and_predict`, `adapt` and `predict`.
+
+    Args:
+        learner: whose model predicts.
+        inner_steps: (theta, (x, y)) -> theta after 0, 1, ... inner steps.
+        params: theta to start from; it is saved in the folder.
+        support_x, support_y: a support set, for the types and shapes of those to come.
+        path: the folder.
+    """
+    theta, archive = _Theta(params), keras.export.ExportArchive()
+    archive.track(theta)
+    for name, endpoint, signature in _endpoints(learner, inner_steps, theta, as_tensors((support_x, support_y))):
+        archive.add_endpoint(name, endpoint, signature)
+    with atomic_saved_model(path) as folder:
+        archive.write_out(folder, verbose=False)
+
+
+def _endpoints(
+    learner: Learner, inner_steps: Adapts, theta: _Theta, support: Any
+) -> list[tuple[str, Callable[..., Any], list[Any]]]:
+    """The endpoints: their names, functions and signatures."""
+    functions = learner.function
+    names = [*weight_names(learner.model), *weight_names(learner.model, functions.state_variables)]
+
+    def adapt(support_x, support_y) -> Weights:
+        params = learner.seeded([value.value for value in theta.values], (0, 0))
+        for after_step in inner_steps(params, (support_x, support_y)):
+            params = after_step
+        weights, _, state = learner.parts(params)
+        return dict(zip(names, [*weights, *state[: len(functions.state_variables)]], strict=True))
+
+    def predict(weights: Weights, x):
+        values, split = [weights[name] for name in names], len(learner.model.trainable_variables)
+        return functions(values[:split], values[split:], x).outputs
+
+    def adapt_and_predict(support_x, support_y, query_x):
+        return predict(adapt(support_x, support_y), query_x)
+
+    def spec(leaf: tf.Tensor, rows: int | None) -> tf.TensorSpec:
+        return tf.TensorSpec([rows, *leaf.shape[1:]], leaf.dtype)
+
+    support_specs = list(tf.nest.map_structure(lambda leaf: spec(leaf, leaf.shape[0]), support))
+    query = tf.nest.map_structure(lambda leaf: spec(leaf, None), support[0])
+    weights, _, state = learner.parts([value.value for value in theta.values])
+    weight_specs = {
+        name: tf.TensorSpec(value.shape, value.dtype, name)
+        for name, value in zip(names, [*weights, *state], strict=True)
+    }
+    return [
+        ("adapt_and_predict", adapt_and_predict, [*support_specs, query]),
+        ("adapt", adapt, support_specs),
+        ("predict", predict, [weight_specs, query]),
+    ]
