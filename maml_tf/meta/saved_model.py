@@ -48,7 +48,8 @@ def write_saved_model(
         support_x, support_y: a support set, for the types and shapes of those to come.
         path: the folder.
     """
-    theta, archive = _Theta(params), keras.export.ExportArchive()
+    theta = _Theta(params)
+    archive: Any = keras.export.ExportArchive()  # of the TensorFlow backend
     archive.track(theta)
     for name, endpoint, signature in _endpoints(learner, inner_steps, theta, as_tensors((support_x, support_y))):
         archive.add_endpoint(name, endpoint, signature)
