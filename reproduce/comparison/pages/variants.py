@@ -85,6 +85,18 @@ VARIANTS = {
             (0, 1, 2, 3),
         ),
         Variant(
+            "half_cheetah_direction_random_half_step",
+            "half-cheetah, forward or backward, random arm, half of the step at every step (PROTOCOL 5, row 24)",
+            "return",
+            (0, 1, 2, 3),
+        ),
+        Variant(
+            "half_cheetah_direction_pretrained_half_step",
+            "half-cheetah, forward or backward, pretrained arm, half of the step at every step (PROTOCOL 5, row 24)",
+            "return",
+            (0, 1, 2, 3),
+        ),
+        Variant(
             "ant_velocity_oracle_2000_iterations",
             "ant, goal velocity, the oracle after 2000 iterations",
             "return",
