@@ -1,17 +1,33 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and read without a name or key that is given twice."""
 
 import contextlib
+import json
 import os
 import pathlib
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
 
 from maml_tf.errors import UsageError
 
-# What NumPy raises on an .npz that is missing, cut short, empty or something else, or lacks an array.
-UNREADABLE_NPZ = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+# What `open_npz` and reading an array raise on an .npz that is missing, cut short, empty, encrypted (RuntimeError) or
+# something else, that lacks an array, or whose arrays claim to be larger than the memory.
+UNREADABLE_NPZ = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @contextlib.contextmanager
@@ -78,6 +94,37 @@ def atomic_saved_model(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         new.rename(path)
 
 
+def open_npz(path: str | os.PathLike) -> Any:
+    """Opens an .npz to read arrays from, without unpickling anything.
+
+    Returns:
+        NumPy's mapping of names to arrays, a context manager.
+
+    Raises:
+        One of UNREADABLE_NPZ: there is no such file, it is something else, or it has two arrays of one name.
+    """
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        raise ValueError("it holds a single array; expected an .npz of named arrays")
+    twice = sorted({name for name in loaded.files if loaded.files.count(name) > 1})
+    if twice:
+        loaded.close()
+        raise ValueError(f"the array {twice[0]!r} is given twice")
+    return loaded
+
+
+def parse_json(text: str, **options: Any) -> Any:
+    """The value of a JSON text, as `json.loads` with these options.
+
+    Raises:
+        ValueError: the text is not JSON, is nested too deeply, or an object has a key twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_unique, **options)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def check_writable(folder: str | os.PathLike, name: str) -> None:
     """Makes a folder and writes a file in it, which is removed again.
 
@@ -95,6 +142,14 @@ def check_writable(folder: str | os.PathLike, name: str) -> None:
             pass
     except OSError as error:
         raise UsageError(f"{name} {folder}: cannot be written to ({error.strerror}: {error.filename})") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is given twice")
+    return mapping
 
 
 def _named(error: OSError, path: pathlib.Path) -> OSError:

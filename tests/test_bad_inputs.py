@@ -8,6 +8,8 @@ import json
 import re
 import shutil
 import sys
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -117,6 +119,24 @@ def manifest(**changes):
         path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
 
     return spoil
+
+
+def given_twice(path, arrays):
+    """An .npz with two arrays of each name, of which a reader would take the last."""
+    np.savez(path, **arrays)
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, array in arrays.items():
+            archive.writestr(f"{name}.npy", npy(0 * array))
+
+
+def boundless(path, arrays):
+    """An .npz of a few bytes whose arrays claim to hold 10^13 numbers."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**13,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in arrays:
+            archive.writestr(f"{name}.npy", header.getvalue() + bytes(8))
 
 
 def put(mapping, *keys, value):
@@ -324,6 +344,8 @@ CASES = {
         2,
         r"dense_1/kernel has values that are not finite",
     ),
+    "weights of one name twice": (weights(given_twice), 2, r"weights.npz: .*the array 'dense_1/bias' is given twice"),
+    "weights that are larger than the memory": (weights(boundless), 2, r"weights.npz: no weights can be read from it"),
     "weights of another model": (
         weights(lambda path, arrays: np.savez(path, **{k: a[:1] for k, a in arrays.items()})),
         2,
@@ -377,6 +399,11 @@ CASES = {
         2,
         r"n_tasks: -600 is not allowed",
     ),
+    "fewer tasks than the spec tests": (
+        result(lambda r: put(r, "targets", "sinusoid_5shot_oracle_curve", "n_tasks", value=6)),
+        2,
+        r"n_tasks: 6 is not allowed; the spec sinusoid_oracle tests 600 tasks",
+    ),
     "a negative interval": (
         result(lambda r: put(r, "targets", "sinusoid_5shot_oracle_curve", "ci95", value=-1.0)),
         2,
@@ -389,6 +416,18 @@ CASES = {
         r"sinusoid_oracle.json: targets.sinusoid_5shot_oracle_curve",
     ),
     "a result cut short": (result(lambda r: json.dumps(r)[:500]), 2, r"sinusoid_oracle.json: not valid JSON"),
+    "a result's key twice": (
+        result(lambda r: json.dumps(r)[:-1] + ', "targets": {}}'),
+        2,
+        r"sinusoid_oracle.json: not valid JSON: the key 'targets' is given twice",
+    ),
+    "a result that is nested too deeply": (result(lambda r: "[" * 100_000), 2, r"JSON: it is nested too deeply"),
+    "a negative time": (result(lambda r: put(r, "wall_seconds", value=-5.0)), 2, r"wall_seconds: -5.0 is not allowed"),
+    "a result of other seeds": (
+        result(lambda r: put(r, "seeds", value=[7, 8, 9])),
+        2,
+        r"seeds: \[7, 8, 9\] is not all",
+    ),
     "a result with NaN": (result(lambda r: '{"spec": NaN}'), 2, r"NaN is not a number"),
     "a result that is not UTF-8": (result(lambda r: b"\xff"), 2, r"sinusoid_oracle.json: not valid JSON"),
     "a target twice": (

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from maml_tf._io import UNREADABLE_NPZ, atomic_write
+from maml_tf._io import UNREADABLE_NPZ, atomic_write, open_npz
 from maml_tf.baselines.multi_task_averaging import SideBySideRegressors, Trained
 from maml_tf.errors import UsageError
 from maml_tf.experiments.base import Experiment, TrainingOptions
@@ -157,7 +157,7 @@ class MultiTaskExperiment(Experiment):
         path = self._parts / f"{count}_regressors_{index}_strength_{strength!r}_tries_{tries}.npz"
         if path.exists():
             try:
-                with np.load(path, allow_pickle=False) as archive:
+                with open_npz(path) as archive:
                     params = [tf.constant(archive[f"params_{i}"]) for i in range(len(self.model.trainable_variables))]
                     return Trained(params, tf.constant(archive["errors"]), tf.constant(archive["steps"]))
             except UNREADABLE_NPZ as error:

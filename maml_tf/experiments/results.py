@@ -7,7 +7,7 @@ import os
 import pathlib
 from typing import Any, NoReturn
 
-from maml_tf._io import atomic_write
+from maml_tf._io import atomic_write, parse_json
 from maml_tf.errors import UsageError
 from maml_tf.experiments.schema import from_mapping
 
@@ -120,7 +120,7 @@ def read_result(path: str | os.PathLike) -> Result:
     """
     path = pathlib.Path(path)
     try:
-        mapping = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        mapping = parse_json(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
@@ -132,6 +132,11 @@ def read_result(path: str | os.PathLike) -> Result:
         raise UsageError(f"{path}: spec: {result.spec!r} is not allowed; the file's name says {path.stem!r}")
     if not result.seeds or len(set(result.seeds)) < len(result.seeds):
         raise UsageError(f"{path}: seeds: {list(result.seeds)} is not allowed; expected different ones, at least one")
+    named = [key for key in (*result.settings, *(result.history or {})) if key.startswith("seed_")]
+    if others := sorted(set(named) - {f"seed_{seed}" for seed in result.seeds}):
+        raise UsageError(f"{path}: seeds: {list(result.seeds)} is not allowed; settings or history has {others[0]}")
+    if not 0 <= result.wall_seconds < math.inf:
+        raise UsageError(f"{path}: wall_seconds: {result.wall_seconds} is not allowed; expected a number from 0")
     if result.iterations_asked < 0 or result.iterations_done < 0:
         raise UsageError(
             f"{path}: iterations_done, iterations_asked: {result.iterations_done}, {result.iterations_asked} are not "

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import maml_tf
-from maml_tf._io import UNREADABLE_NPZ, atomic_write
+from maml_tf._io import UNREADABLE_NPZ, atomic_write, open_npz
 from maml_tf.training.progress import announce
 
 
@@ -69,7 +69,7 @@ class ResumableTest:
         path = None if self.folder is None else self.folder / f"{name}.npz"
         if path is not None and path.exists():
             try:
-                with np.load(path) as archive:
+                with open_npz(path) as archive:
                     values, seconds = archive["values"], float(archive["seconds"])
             except UNREADABLE_NPZ as error:
                 announce(f"{where}: {path} cannot be read ({error}), computed again")

@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import tensorflow as tf
 
-from maml_tf._io import UNREADABLE_NPZ
+from maml_tf._io import UNREADABLE_NPZ, open_npz
 from maml_tf.errors import UsageError
 from maml_tf.experiments.base import CompiledExperiment
 from maml_tf.experiments.partial import half_spec, partial_spec
@@ -131,7 +131,7 @@ def _snapshot(folder: pathlib.Path, iteration: int) -> pathlib.Path:
 def _read_state(path: pathlib.Path, spec: ExperimentSpec) -> dict[str, np.ndarray]:
     """The arrays of a runner's state.npz, checked to be of the spec."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_npz(path) as archive:
             state = dict(archive)
         trained = tuple(str(state[key]) for key in ("spec", "profile", "spec_hash"))
         missing = {"identity", "iteration", "git_commit", "places", "losses", "seconds"} - set(state)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from maml_tf._io import UNREADABLE_NPZ
+from maml_tf._io import UNREADABLE_NPZ, open_npz
 from maml_tf.errors import UsageError
 
 # For each of our weights the authors' name in their TensorFlow checkpoint, and in copies of it as .npz. Their biases
@@ -64,7 +64,7 @@ def _read_tensorflow(path, name, _):
 
 def _read_npz(path, _, name):
     try:
-        with np.load(path) as archive:
+        with open_npz(path) as archive:
             return archive[name]
     except UNREADABLE_NPZ as error:
         raise UsageError(f"{path}: not a checkpoint of the authors' network ({name}: {error})") from None

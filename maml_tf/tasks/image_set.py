@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from maml_tf._io import atomic_write
+from maml_tf._io import atomic_write, parse_json
 from maml_tf.errors import DataMissingError
 
 
@@ -127,7 +127,7 @@ def read_image_set(folder: str | os.PathLike, name: str, verify: bool = False) -
         if not file.exists():
             raise DataMissingError(f"{file} is missing: {remedy}")
     try:
-        manifest = json.loads(manifest_file.read_text(encoding="utf-8"))
+        manifest = parse_json(manifest_file.read_text(encoding="utf-8"))
         images = np.load(array_file, mmap_mode="r", allow_pickle=False)
         shape, names, checksum = manifest["shape"], tuple(manifest["class_names"]), manifest["sha256"]
         source = {key: manifest[key] for key in ("name", "origin", "sha256")}
@@ -177,7 +177,7 @@ def _sha256_of(images: Any) -> str:
 def _checksum(array_file: pathlib.Path, always: bool) -> str:
     """The SHA-256 of an array, as it was computed when the file had this size and these time stamps."""
     try:
-        kept = json.loads(_checksum_file(array_file).read_text(encoding="utf-8"))
+        kept = parse_json(_checksum_file(array_file).read_text(encoding="utf-8"))
         if not always and kept["file"] == _stamps(array_file):
             return kept["sha256"]
     except (OSError, ValueError, KeyError, TypeError):  # none is kept, or it cannot be read

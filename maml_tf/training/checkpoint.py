@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from maml_tf._io import UNREADABLE_NPZ, atomic_write
+from maml_tf._io import UNREADABLE_NPZ, atomic_write, open_npz
 from maml_tf.errors import UsageError
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.keras_optimizer import OptimizerState
@@ -252,7 +252,7 @@ def _arrays_of(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
 
 def _read(path: pathlib.Path, remedy: str) -> Checkpoint:
     try:
-        with np.load(path) as archive:
+        with open_npz(path) as archive:
             return _checkpoint_from(dict(archive))
     except UNREADABLE_NPZ as error:
         raise UsageError(f"{path}: not a saved training ({error}); {remedy}") from None

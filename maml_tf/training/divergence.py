@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from maml_tf._io import UNREADABLE_NPZ, atomic_write
+from maml_tf._io import UNREADABLE_NPZ, atomic_write, open_npz
 from maml_tf.errors import UsageError
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import RunDirectory
@@ -79,7 +79,7 @@ def read_kept(run_dir: RunDirectory) -> Mapping[str, np.ndarray]:
     """
     path = run_dir.path / DIVERGED
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_npz(path) as archive:
             kept = {name: archive[name] for name in ("iteration", "seed", *archive.files)}
     except UNREADABLE_NPZ as error:
         raise UsageError(f"{path}: no kept iteration can be read ({error}): the training did not diverge") from None

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from maml_tf._io import UNREADABLE_NPZ, atomic_write
+from maml_tf._io import UNREADABLE_NPZ, atomic_write, open_npz
 from maml_tf.errors import UsageError
 from maml_tf.meta.functional import names_before_paths, weight_names, weights_of
 from maml_tf.meta.learner import Learner
@@ -41,10 +41,7 @@ def read_weights(path: str | os.PathLike, owner: Learner | keras.Model) -> list[
             same path.
     """
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise ValueError("it holds a single array; expected an .npz of named arrays")
-        with loaded as archive:
+        with open_npz(path) as archive:
             arrays = dict(archive)
     except UNREADABLE_NPZ as error:
         raise UsageError(f"{path}: no weights can be read from it ({error})") from None

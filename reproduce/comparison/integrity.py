@@ -60,6 +60,11 @@ def check_result(result: Result, path: pathlib.Path, targets: dict[str, Target],
             _check_range((value.mean, *value.per_seed), targets[id_].metric, at)
         if value.n_tasks < 1:
             raise UsageError(f"{at}.n_tasks: {value.n_tasks} is not allowed; expected a whole number from 1")
+        if spec is not None and result.profile == "paper" and value.n_tasks % spec.evaluation.tasks:
+            raise UsageError(
+                f"{at}.n_tasks: {value.n_tasks} is not allowed; the spec {spec.name} tests "
+                f"{spec.evaluation.tasks} tasks"
+            )
         points = (
             [_point(result, spec.targets[id_].curve, spec.targets[id_].step)]
             if spec is not None

@@ -146,6 +146,18 @@ def after_steps(arms, steps):
             ("rl_half_cheetah_goal_velocity_random_step0", -199.0),
         ),
         (
+            "pretrain_worse_than_random",
+            after_steps(
+                {
+                    f"rl_{task}_forward_backward_{arm}": value
+                    for task in ("half_cheetah", "ant")
+                    for arm, value in (("pretrained", 1.0), ("random", 2.0))
+                },
+                (1, 2, 3),
+            ),
+            ("rl_ant_forward_backward_pretrained_step3", 2.5),
+        ),
+        (
             "order_table2",
             {
                 f"sinusoid_5shot_{name}_step{s}": float(place)
