@@ -1,15 +1,17 @@
 """The evaluation of a meta-trained learner on held-out tasks, as the user calls it."""
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.evaluation.intervals import half_width_95, wilson_interval_95
 from maml_tf.evaluation.stepwise import Evaluation
-from maml_tf.meta.arguments import theta
+from maml_tf.meta.arguments import number, stateless_seed, theta, whole_number
 from maml_tf.meta.entrance import check_tasks
 from maml_tf.meta.maml import MAML
 from maml_tf.tasks.base import TaskDistribution
@@ -142,20 +144,22 @@ def evaluate(
             too; a metric is one where its name ends in "accuracy".
 
     Raises:
-        UsageError: the tasks, the metric or the parameters do not fit the learner.
+        UsageError: an argument is not allowed, or the tasks, the metric or the parameters do not fit the learner.
         TypeError: the learner does not adapt, as the baselines: evaluate a MAML around the same model instead.
-        ValueError: there are no tasks or a negative number of steps.
     """
     if not isinstance(learner, MAML):
         raise TypeError(
             f"evaluate adapts, which {type(learner).__name__} does not: evaluate a MAML around the same model"
         )
-    num_steps = learner.num_steps if num_steps is None else num_steps
-    if num_tasks < 1 or num_steps < 0 or eval_batch_size < 1:
-        raise ValueError(
-            f"num_tasks={num_tasks}, num_steps={num_steps}, eval_batch_size={eval_batch_size}: at least 1, 0 and 1 are "
-            "allowed"
-        )
+    num_tasks, eval_batch_size = whole_number("num_tasks", num_tasks), whole_number("eval_batch_size", eval_batch_size)
+    num_steps = learner.num_steps if num_steps is None else whole_number("num_steps", num_steps, least=0)
+    seed = stateless_seed("seed", seed)
+    if step_size is not None:
+        number("step_size", step_size)
+    given = theta(params, learner)
+    for name, values in zip(learner.param_names, given, strict=True):
+        if not np.isfinite(values).all():
+            raise UsageError(f"params: {name} has values that are not finite")
     check_tasks(learner, tasks)
     evaluation = Evaluation(
         learner,
@@ -165,6 +169,12 @@ def evaluate(
         eval_batch_size=min(eval_batch_size, num_tasks),
         both_sets=True,
     )
-    scores = evaluation(theta(params, learner), seed=seed, num_tasks=num_tasks, step_size=step_size)
+    scores = evaluation(given, seed=seed, num_tasks=num_tasks, step_size=step_size)
+    if diverged := np.count_nonzero(~np.isfinite(scores).all(axis=(1, 2))):
+        warnings.warn(
+            f"{diverged} of {num_tasks} tasks have a score that is not finite, so means are not: try a smaller "
+            "step_size, and check the data for values that are not finite",
+            stacklevel=2,
+        )
     name = metric if isinstance(metric, str) else getattr(metric, "__name__", "")
     return Scores(scores[:, 0], scores[:, 1], are_accuracies=name.endswith("accuracy"))

@@ -50,6 +50,30 @@ def whole_number(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
+def seed_number(name: str, value: Any) -> int:
+    """A whole number from 0 to 2^31 - 1.
+
+    Raises:
+        UsageError: it is something else; a fraction would be cut off, and a larger number would share its tasks.
+    """
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool | np.bool_) or not 0 <= value < 2**31:
+        raise UsageError(f"{name}: {value!r} is not allowed; expected a whole number from 0 to 2^31 - 1")
+    return int(value)
+
+
+def stateless_seed(name: str, value: Any) -> tuple[int, int]:
+    """Two whole numbers from 0 to 2^31 - 1, as a tuple, a list, an array or a tensor.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    parts = np.asarray(value).tolist() if tf.is_tensor(value) or isinstance(value, np.ndarray) else value
+    if not isinstance(parts, list | tuple) or len(parts) != 2:
+        raise UsageError(f"{name}: {value!r} is not allowed; expected two whole numbers, such as (1, 2)")
+    first, second = (seed_number(f"{name}[{index}]", part) for index, part in enumerate(parts))
+    return first, second
+
+
 def number(name: str, value: Any, least: float = 0.0) -> Any:
     """A finite number from `least`, or a scalar tensor.
 

@@ -124,4 +124,9 @@ def _check_fit(learner: Learner, batch: TaskBatch, name: str) -> None:
 
 def _equal(one: TaskBatch, other: TaskBatch) -> bool:
     pairs = zip(*(tf.nest.flatten(batch, expand_composites=True) for batch in (one, other)), strict=True)
-    return all(np.array_equal(a, b) for a, b in pairs)
+    return all(_same(a, b) for a, b in pairs)
+
+
+def _same(one: Any, other: Any) -> bool:
+    one, other = np.asarray(one), np.asarray(other)
+    return np.array_equal(one, other, equal_nan=np.issubdtype(one.dtype, np.inexact))

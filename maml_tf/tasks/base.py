@@ -4,7 +4,16 @@ import abc
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
+
+from maml_tf.errors import UsageError
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Raises a UsageError where a value is no whole number from `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise UsageError(f"{name}: {value!r} is not allowed; expected a whole number from {least}")
 
 
 class TaskBatch(NamedTuple):

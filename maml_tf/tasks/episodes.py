@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
-from maml_tf.tasks.base import TaskBatch, TaskDistribution
+from maml_tf.tasks.base import TaskBatch, TaskDistribution, check_count
 from maml_tf.tasks.class_images import ClassImages
 from maml_tf.tasks.image_set import ImageSet
 from maml_tf.tasks.random import split, uniform
@@ -50,9 +50,8 @@ class Episodes(TaskDistribution):
         rotations: bool = False,
         shuffle: bool = True,
     ):
-        for name, value in (("ways", ways), ("shots", shots), ("queries", queries)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise UsageError(f"{name}: {value!r} is not allowed; expected a whole number from 1")
+        for name, value, least in (("ways", ways, 2), ("shots", shots, 1), ("queries", queries, 1)):
+            check_count(name, value, least)
         self.class_images = ClassImages(images)
         self.images, self.image_shape = self.class_images.images, self.class_images.image_shape
         self.class_images.check(ways, shots, queries)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from maml_tf.tasks.base import TaskBatch, TaskDistribution
+from maml_tf.tasks.base import TaskBatch, TaskDistribution, check_count
 from maml_tf.tasks.random import split, uniform
 
 AMPLITUDE = (0.1, 5.0)
@@ -25,6 +25,8 @@ class SinusoidTasks(TaskDistribution):
     """
 
     def __init__(self, shots: int, queries: int, reveal_task: bool = False, halves: bool = False):
+        check_count("shots", shots)
+        check_count("queries", queries)
         self.shots = shots
         self.queries = queries
         self.reveal_task = reveal_task

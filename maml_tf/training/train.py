@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from maml_tf._io import check_writable
 from maml_tf.errors import UsageError
-from maml_tf.meta.arguments import number, whole_number
+from maml_tf.meta.arguments import number, seed_number, whole_number
 from maml_tf.meta.compiled import compiled_with_tasks
 from maml_tf.meta.entrance import check_tasks
 from maml_tf.meta.learner import Learner
@@ -89,8 +90,9 @@ def train(
         if value is not None:
             whole_number(name, value)
     whole_number("num_validation_tasks", num_validation_tasks)
-    if gradient_clip is not None:
-        number("gradient_clip", gradient_clip)
+    seed_number("seed", seed)
+    if gradient_clip is not None and number("gradient_clip", gradient_clip) == 0:
+        raise UsageError(f"gradient_clip: {gradient_clip!r} is not allowed; expected a number above 0")
     if validate is not None and not callable(validate):
         raise UsageError(f"validate: {validate!r} is not allowed; expected a function of theta that returns a score")
     if validation_tasks is not None and validate is not None:
@@ -100,6 +102,7 @@ def train(
     chosen = chosen_optimizer(optimizer, learning_rate)
     check_tasks(learner, tasks)
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
+        check_writable(run_dir, "run_dir")
         run_dir = RunDirectory(run_dir, data=_data_of(tasks))
     if validation_tasks is not None:
         check_tasks(learner, validation_tasks, "validation_tasks")

@@ -127,5 +127,32 @@ def test_wrong_tasks_metrics_and_parameters_are_named(learner):
 def test_what_cannot_be_evaluated_is_refused(learner):
     with pytest.raises(TypeError, match="JointTraining does not: evaluate a MAML around the same model"):
         evaluate(JointTraining(learner.model, mean_squared_error), TASKS)
-    with pytest.raises(ValueError, match="num_tasks=0, num_steps=1, eval_batch_size=50: at least 1, 0 and 1"):
-        evaluate(learner, TASKS, num_tasks=0)
+
+
+@pytest.mark.parametrize(
+    ("argument", "values", "allowed"),
+    [
+        ("num_tasks", (0, -1, 2.5, True, "3", np.nan), "a whole number from 1"),
+        ("eval_batch_size", (0, 2.5, False), "a whole number from 1"),
+        ("num_steps", (-1, 1.5, True, "2"), "a whole number from 0"),
+        ("step_size", (np.nan, -0.1, np.inf, "0.1", True, [0.1]), "one number from 0"),
+        ("seed", ((1,), 5, "12", (1, 2, 3), None, {1: 2}), "two whole numbers"),
+        ("seed", ((-1, 2), (2**40, 1), (1.5, 1), (True, 1), np.array([1.0, 2.0])), "a whole number from 0 to 2"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(learner, argument, values, allowed):
+    for value in values:
+        with pytest.raises(UsageError, match=rf"{argument}.* is not allowed; expected {allowed}"):
+            evaluate(learner, TASKS, **{"num_tasks": 2, argument: value})
+
+
+def test_parameters_that_are_not_finite_are_refused_and_such_scores_are_said(learner):
+    params = learner.initial_params()
+    with pytest.raises(UsageError, match="params: dense_1/bias has values that are not finite"):
+        evaluate(learner, TASKS, num_tasks=1, params=[params[0], params[1] + np.nan, *params[2:]])
+
+    def unlucky(labels, predictions):
+        return tf.reduce_mean(labels - predictions) / tf.zeros([])
+
+    with pytest.warns(UserWarning, match="3 of 3 tasks have a score that is not finite"):
+        evaluate(learner, TASKS, num_tasks=3, num_steps=0, metric=unlucky)

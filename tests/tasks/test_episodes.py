@@ -212,7 +212,7 @@ def test_classes_of_unequal_size_are_drawn_from_all_their_images(shuffle):
 @pytest.mark.parametrize(
     ("given", "sizes", "message"),
     [
-        (FLOATS, (0, 1, 1), "ways: 0 is not allowed; expected a whole number from 1"),
+        (FLOATS, (0, 1, 1), "ways: 0 is not allowed; expected a whole number from 2"),
         (FLOATS, (2, 0, 1), "shots: 0 is not allowed"),
         (FLOATS, (2, 1, 0), "queries: 0 is not allowed"),
         (FLOATS, (2, 1.0, 1), "shots: 1.0 is not allowed"),

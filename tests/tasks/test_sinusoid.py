@@ -1,8 +1,10 @@
 """The sinusoid tasks: ranges, the oracle's inputs, halves, seeds."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.tasks.sinusoid import SinusoidTasks
 
 
@@ -46,3 +48,9 @@ def test_same_seed_same_tasks_with_and_without_xla():
     np.testing.assert_allclose(a.support_x, b.support_x, atol=1e-6)
     np.testing.assert_allclose(a.support_y, b.support_y, atol=1e-5)
     assert not np.array_equal(b.support_x, c.support_x)
+
+
+@pytest.mark.parametrize("sizes", [(0, 5), (-1, 5), (1.5, 5), (True, 5), (5, 0), (5, "2")])
+def test_sizes_are_whole_numbers_from_1(sizes):
+    with pytest.raises(UsageError, match=r"(shots|queries): .* is not allowed; expected a whole number from 1"):
+        SinusoidTasks(*sizes)
