@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import os
 import pathlib
 import shlex
@@ -12,17 +11,24 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from maml_tf._io import check_writable
-from maml_tf._yaml import parse_yaml
+from maml_tf._options import (
+    add_changes_option,
+    add_data_option,
+    add_folder_options,
+    add_spec_options,
+    add_training_options,
+    spec_from,
+)
 from maml_tf.errors import EXIT_DATA_MISSING, EXIT_SIGNAL, EXIT_USAGE, DataMissingError, UsageError
-from maml_tf.experiments.spec import PROFILES, ExperimentSpec, read_spec
-from maml_tf.models.factory import PRECISIONS, NetworkSpec
+from maml_tf.sweep.command import add_sweep_options, run_sweep
 from maml_tf.training.stopping import raise_for_signals
 
 if TYPE_CHECKING:
     from maml_tf.experiments.results import Curve, Result
+    from maml_tf.experiments.spec import ExperimentSpec
 
 # A user's own results and weights. Those in reproduce/ are the published record.
 RESULTS, WEIGHTS = pathlib.Path("runs/results"), pathlib.Path("runs/checkpoints")
@@ -37,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train = commands.add_parser("train", help="train and test specs, and write their result files")
     train.add_argument("specs", nargs="+", type=pathlib.Path, metavar="SPEC.yaml")
     add_training_options(train)
+    train.add_argument(
+        "--train-only", action="store_true", help="do not test; the same command without this option does it later"
+    )
     _add_results_option(train)
     train.add_argument(
         "--weights", type=pathlib.Path, default=WEIGHTS, help=f"folder for the chosen weights; default: {WEIGHTS}"
@@ -80,88 +89,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     replay.add_argument("spec", type=pathlib.Path, metavar="SPEC.yaml")
     add_spec_options(replay)
     add_folder_options(replay)
-    for command in (train, evaluate, export, replay):
-        command.add_argument(
-            "--set",
-            nargs="+",
-            dest="changes",
-            metavar="KEY=VALUE",
-            help="values in place of the spec's, such as inner.step_size=0.05: a variant with a name and results of "
-            "its own, which no target judges",
-        )
+    sweep = commands.add_parser("sweep", help="train specs and seeds at the same time, on one machine or many")
+    add_sweep_options(sweep)
+    for command in (train, evaluate, export, replay, sweep):
+        add_changes_option(command)
 
     parsed = parser.parse_args(arguments)
-    run = {"train": _train, "evaluate": _evaluate, "export-training-loop": _export, "replay": _replay}
+    run = {
+        "train": _train,
+        "evaluate": _evaluate,
+        "export-training-loop": _export,
+        "replay": _replay,
+        "sweep": run_sweep,
+    }
     with exit_codes():
-        run[parsed.command](parsed)
-
-
-def add_spec_options(parser: argparse.ArgumentParser) -> None:
-    """The profile that a spec is read under, and values that replace its keys."""
-    parser.add_argument(
-        "--profile", choices=PROFILES, default="paper", help="paper (default): the protocol to the letter"
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", help="instead of the spec's seeds")
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        help="instead of the spec's model.precision: a variant with its own name and results, judged by no target",
-    )
-
-
-def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """The options that every training has."""
-    add_spec_options(parser)
-    unfinished = parser.add_mutually_exclusive_group()
-    unfinished.add_argument("--resume", action="store_true", help="continue trainings that were stopped")
-    unfinished.add_argument("--restart", action="store_true", help="train from the beginning, also finished trainings")
-    parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard scalars into the runs folder")
-    add_folder_options(parser)
-
-
-def add_folder_options(parser: argparse.ArgumentParser) -> None:
-    """The folders of the trainings and of the data sets."""
-    parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs"), help="default: runs")
-    add_data_option(parser)
-
-
-def add_data_option(parser: argparse.ArgumentParser) -> None:
-    """The folder of the data sets."""
-    parser.add_argument(
-        "--data", type=pathlib.Path, default=pathlib.Path("data/prepared"), help="default: data/prepared"
-    )
-
-
-def spec_from(path: str | os.PathLike, arguments: argparse.Namespace) -> ExperimentSpec:
-    """The spec of a file, under the chosen profile, changes, seeds and precision.
-
-    Raises:
-        UsageError: the file is not a spec, or its network cannot be computed in the chosen precision.
-    """
-    spec = read_spec(path, arguments.profile, changes_from(getattr(arguments, "changes", None) or ()))
-    if arguments.precision and arguments.precision != spec.model.precision:
-        if not isinstance(spec.model, NetworkSpec):
-            raise UsageError(f"{path}: --precision {arguments.precision}: {spec.model.network} has float32 only")
-        model = dataclasses.replace(spec.model, precision=arguments.precision)
-        spec = dataclasses.replace(spec, name=f"{spec.name}_{arguments.precision}", model=model, targets={})
-    return dataclasses.replace(spec, seeds=tuple(arguments.seeds)) if arguments.seeds else spec
-
-
-def changes_from(arguments: Sequence[str]) -> dict[str, Any]:
-    """The values of `--set KEY=VALUE ...` by key; a value is read as in a spec file.
-
-    Raises:
-        UsageError: one is not of that form, or a key is given twice.
-    """
-    changes = {}
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        if not (equals and key and text):
-            raise UsageError(f"--set {argument}: expected KEY=VALUE, such as inner.step_size=0.05")
-        if key in changes:
-            raise UsageError(f"--set {key}: given twice")
-        changes[key] = parse_yaml(text, f"--set {key}")
-    return changes
+        code = run[parsed.command](parsed)
+        if code:
+            sys.exit(code)
 
 
 def train_and_evaluate_from(
@@ -243,8 +187,23 @@ def _train(arguments: argparse.Namespace) -> None:
 
     configure_runtime()
     for spec in specs:
+        if arguments.train_only:
+            _train_only(spec, arguments)
+            continue
         result = train_and_evaluate_from(spec, arguments, results=arguments.results, weights=arguments.weights)
         print_curves(spec.name, result.curves, spec.columns)
+
+
+def _train_only(spec: ExperimentSpec, arguments: argparse.Namespace) -> None:
+    from maml_tf.experiments.base import TrainingOptions
+    from maml_tf.experiments.run import train
+
+    check_writable(arguments.runs, "--runs")
+    options = TrainingOptions(arguments.resume, arguments.tensorboard)
+    folders = {"runs_folder": arguments.runs, "data_folder": arguments.data}
+    for seed in spec.seeds:
+        trained = train(spec, seed, restart=arguments.restart, options=options, **folders)
+        print(f"{trained.experiment.label}: trained in {trained.checkpoint.seconds:.0f} s")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

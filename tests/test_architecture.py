@@ -16,6 +16,7 @@ ALLOWED = {
     "rl": {"meta", "models", "ops", "tasks", "training"},
     "training": {"meta", "tasks"},
     "evaluation": {"meta", "tasks"},
+    "sweep": {"_options", "experiments", "training"},
     "export": {"experiments", "meta", "tasks", "training"},
     "experiments": {"tasks", "models", "meta", "baselines", "rl", "training", "evaluation"},
 }

@@ -63,7 +63,7 @@ def build_experiment(spec: ExperimentSpec, seed: int, data_folder: Path | None) 
 
 def run_directory_of(spec: ExperimentSpec, seed: int, runs_folder: Path, commit: str | None = None) -> RunDirectory:
     """The directory of a spec's training of one seed. The spec's hash is in its name, so no stale state is resumed."""
-    return RunDirectory(pathlib.Path(runs_folder) / spec.name / f"{spec.profile}-{spec.hash}" / f"seed_{seed}", commit)
+    return RunDirectory(pathlib.Path(runs_folder) / spec.run_folder(seed), commit)
 
 
 def train(

@@ -193,6 +193,10 @@ class ExperimentSpec:
         """Ten hexadecimal digits of everything that a training depends on; they name its run directory."""
         return self._hash_without("seeds", "targets", "evaluation")
 
+    def run_folder(self, seed: int) -> pathlib.PurePath:
+        """Where the training of a seed is, below the folder of runs. The hash keeps another spec's state out of it."""
+        return pathlib.PurePath(self.name, f"{self.profile}-{self.hash}", f"seed_{seed}")
+
     @property
     def full_hash(self) -> str:
         """Ten hexadecimal digits of the whole spec."""

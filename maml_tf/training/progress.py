@@ -46,7 +46,7 @@ class Progress:
             rate = (done - self.first) / (now - self.started)
             remaining = (self.total - done) / rate if rate else float("inf")
             shown = "".join(f", {name} {value:.4g}" for name, value in values.items())
-            self.line(f"{done}/{self.total} ({rate:.3g} it/s, {_clock(remaining)} remaining){shown}")
+            self.line(f"{done}/{self.total} ({rate:.3g} it/s, {clock(remaining)} remaining){shown}")
 
     def measure_from_here(self, done: int) -> None:
         """Starts the clock of the rate again: what was done up to now included a compilation."""
@@ -64,7 +64,7 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
         elif self.done == self.total and self.total > self.begun:
-            self.line(f"{self.total} iterations done in {_clock(time.monotonic() - self.entered)}")
+            self.line(f"{self.total} iterations done in {clock(time.monotonic() - self.entered)}")
 
 
 def announce(text: str) -> None:
@@ -72,7 +72,8 @@ def announce(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A duration as "1:02:03" or "2:03"."""
     if seconds == float("inf"):
         return "unknown time"
     minutes, seconds = divmod(round(seconds), 60)
