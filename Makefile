@@ -170,6 +170,26 @@ table5: setup  ## Table 5, the context vector on half-cheetah, forward or backwa
 videos: setup  ## adapted policies as small GIFs, from their weights (1 minute; needs EGL or OSMesa)
 	$(RUN) -m reproduce.studies.videos
 
+##@ Beyond MAML
+.PHONY: beyond beyond-sinusoid beyond-omniglot beyond-miniimagenet beyond-cheetah beyond-cost
+beyond: setup  ## MAML, first order, Meta-SGD, MAML++, ANIL, BOIL, Reptile: one table and one figure from the results there are (seconds)
+	$(RUN) -m reproduce.beyond
+
+beyond-sinusoid: setup  ## the same, after training the sinusoid's column at the paper's scale (2 hours)
+	$(RUN) -m reproduce.beyond sinusoid $(filter-out --profile $(PROFILE),$(OPTIONS))
+
+beyond-omniglot: setup  ## the same, after training Omniglot 20-way 1-shot, 2000 iterations each (a day)
+	$(RUN) -m reproduce.beyond omniglot $(filter-out --profile $(PROFILE),$(OPTIONS))
+
+beyond-miniimagenet: setup  ## the same, after training mini-ImageNet 5-way 1-shot, 4000 iterations each (a day)
+	$(RUN) -m reproduce.beyond mini_imagenet $(filter-out --profile $(PROFILE),$(OPTIONS))
+
+beyond-cheetah: setup  ## the same, after training half-cheetah, forward or backward, with ANIL, 100 iterations (25 minutes)
+	$(RUN) -m reproduce.beyond half_cheetah $(filter-out --profile $(PROFILE),$(OPTIONS))
+
+beyond-cost: setup  ## the time of a meta-iteration relative to MAML's, and the memory, of every method (30 minutes)
+	$(RUN) -m reproduce.beyond.cost
+
 ##@ Studies of trained weights
 .PHONY: authors-checkpoint ablations-miniimagenet first-order-gain precision
 authors-checkpoint: setup  ## the authors' released mini-ImageNet weights under our evaluation (2 minutes); CHECKPOINT=file

@@ -33,10 +33,12 @@ __getattr__, __dir__ = lazy_exports(
         "tasks": "maml_tf.tasks:",
         "random": "maml_tf.tasks.random:",
         "rl": "maml_tf.rl:",
+        "methods": "maml_tf.methods:",
     },
 )
 
 if TYPE_CHECKING:
+    from maml_tf import methods as methods
     from maml_tf import models as models
     from maml_tf import rl as rl
     from maml_tf import tasks as tasks

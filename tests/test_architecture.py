@@ -18,7 +18,8 @@ ALLOWED = {
     "evaluation": {"meta", "tasks"},
     "sweep": {"_options", "experiments", "training"},
     "export": {"experiments", "meta", "tasks", "training"},
-    "experiments": {"tasks", "models", "meta", "baselines", "rl", "training", "evaluation"},
+    "methods": {"meta", "models", "tasks"},
+    "experiments": {"methods", "tasks", "models", "meta", "baselines", "rl", "training", "evaluation"},
 }
 
 

@@ -63,17 +63,16 @@ def test_the_data_set_is_trained_on(trained):
     assert written["curves"]["1_shot"]["mean"][-1] > 40.0  # after three steps; chance is 20 %
 
 
-def test_the_output_layer_alone_is_adapted(trained, monkeypatch):
+def test_the_biases_alone_are_adapted(trained, monkeypatch):
     monkeypatch.syspath_prepend(str(trained))
     from maml_tf.experiments.few_shot import FewShotExperiment
     from maml_tf.experiments.spec import read_spec
 
-    learner = FewShotExperiment.build_learner(read_spec(trained / "bars_5way_1shot_anil.yaml"))
+    learner = FewShotExperiment.build_learner(read_spec(trained / "bars_5way_1shot_biases.yaml"))
     adapted = [name for name, moves in zip(learner.param_names, learner.adaptable, strict=True) if moves]
-    assert len(adapted) == 2
-    assert all("output" in name for name in adapted)
-    anil, maml = (result(trained, name)["curves"] for name in ("bars_5way_1shot_anil", "bars_5way_1shot"))
-    assert anil["1_shot"]["mean"] != maml["1_shot"]["mean"]
+    assert adapted == [name for name in learner.param_names if name.endswith("/bias")]
+    biases, maml = (result(trained, name)["curves"] for name in ("bars_5way_1shot_biases", "bars_5way_1shot"))
+    assert biases["1_shot"]["mean"] != maml["1_shot"]["mean"]
 
 
 def test_the_step_sizes_are_trained_with_the_weights(trained):
@@ -81,21 +80,14 @@ def test_the_step_sizes_are_trained_with_the_weights(trained):
     assert weights < num_weights(trained, "bars_5way_1shot_meta_sgd") <= 2 * weights
 
 
-def test_the_step_sizes_are_meta_learned_without_a_spec(trained, monkeypatch):
-    import keras
-    import tensorflow as tf
-
-    import maml_tf as mt
-
-    monkeypatch.syspath_prepend(str(trained))
-    import meta_sgd
-
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
-    learner = mt.MAML(model, mt.losses.mean_squared_error, step_size=0.1, num_steps=1, inner_update=meta_sgd.MetaSGD())
-    x = tf.reshape(tf.linspace(-1.0, 1.0, 15), [3, 5, 1])
-    _, gradients = learner.meta_gradient(learner.initial_params(), mt.TaskBatch(x, 2 * x, x, 2 * x))
-    assert learner.param_names[4:] == [f"{name}/step_size" for name in learner.param_names[:4]]
-    assert all(float(tf.norm(gradient)) > 0 for gradient in gradients[4:])
+def test_the_files_of_the_method_are_those_of_the_repository():
+    folders = {
+        "meta_sgd.py": ROOT / "maml_tf" / "methods",
+        "sinusoid_meta_sgd.yaml": REPRODUCE / "specs" / "beyond",
+        "test_meta_sgd.py": ROOT / "tests" / "methods",
+    }
+    for name, folder in folders.items():
+        assert FILES[name] == (folder / name).read_text(encoding="utf-8"), name
 
 
 def test_a_call_in_the_text_has_the_arguments_that_it_needs():

@@ -12,7 +12,7 @@ import pytest
 import maml_tf as mt
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PACKAGES = ("maml_tf", "maml_tf.models", "maml_tf.tasks")
+PACKAGES = ("maml_tf", "maml_tf.methods", "maml_tf.models", "maml_tf.tasks")
 
 
 def python(code):

@@ -11,9 +11,9 @@ import tensorflow as tf
 from maml_tf.errors import UsageError
 from maml_tf.evaluation.intervals import half_width_95, wilson_interval_95
 from maml_tf.evaluation.stepwise import Evaluation
+from maml_tf.meta.adapted_model import AdaptsToTasks
 from maml_tf.meta.arguments import number, stateless_seed, theta, whole_number
 from maml_tf.meta.entrance import check_tasks
-from maml_tf.meta.maml import MAML
 from maml_tf.tasks.base import TaskDistribution
 from maml_tf.tasks.random import TEST_TASKS
 
@@ -113,7 +113,7 @@ def _column(name: str, means: np.ndarray, half_widths: np.ndarray, wilson: np.nd
 
 
 def evaluate(
-    learner: MAML,
+    learner: AdaptsToTasks,
     tasks: TaskDistribution,
     *,
     params: Sequence[tf.Tensor] | None = None,
@@ -127,7 +127,7 @@ def evaluate(
     """Adapts to held-out tasks and scores each of them after every gradient step.
 
     Args:
-        learner: a MAML around the model.
+        learner: a MAML around the model, or another learner that adapts to tasks.
         tasks: where the held-out tasks come from.
         params: theta, such as `checkpoint.params`; by default the model's own weights.
         num_tasks: number of tasks T.
@@ -147,7 +147,7 @@ def evaluate(
         UsageError: an argument is not allowed, or the tasks, the metric or the parameters do not fit the learner.
         TypeError: the learner does not adapt, as the baselines: evaluate a MAML around the same model instead.
     """
-    if not isinstance(learner, MAML):
+    if not isinstance(learner, AdaptsToTasks):
         raise TypeError(
             f"evaluate adapts, which {type(learner).__name__} does not: evaluate a MAML around the same model"
         )

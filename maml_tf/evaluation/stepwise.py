@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from maml_tf.meta.adapted_model import AdaptsToTasks
 from maml_tf.meta.compiled import compiled_with_tasks
-from maml_tf.meta.maml import MAML
 from maml_tf.meta.task_loss import TaskLoss
 from maml_tf.tasks.base import TaskDistribution
 
@@ -23,7 +23,8 @@ class Evaluation:
     step. The authors' code reports its results in this form (PROTOCOL 1.4).
 
     Args:
-        learner: a MAML. Its model, loss, adaptable weights and task execution are used, not its number of steps.
+        learner: a MAML, or another that adapts. Its model, loss, adaptable weights and task execution are used, not its
+            number of steps.
         distribution: where the tasks come from.
         score: (labels, predictions) -> one value for each task, as `TaskLoss` takes it.
         num_steps: number of gradient steps.
@@ -37,7 +38,7 @@ class Evaluation:
 
     def __init__(
         self,
-        learner: MAML,
+        learner: AdaptsToTasks,
         distribution: TaskDistribution,
         score: Any,
         *,

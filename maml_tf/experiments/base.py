@@ -17,6 +17,7 @@ from maml_tf.experiments.spec import ExperimentSpec
 from maml_tf.tasks.base import TaskDistribution
 from maml_tf.tasks.image_set import ImageSet
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
+from maml_tf.training.schedules import rate_of
 from maml_tf.training.train import train
 
 
@@ -136,7 +137,7 @@ class CompiledExperiment(Experiment):
             self.tasks,
             iterations=meta.iterations,
             batch_size=meta.batch_size,
-            learning_rate=meta.learning_rate,
+            learning_rate=rate_of(meta),
             gradient_clip=meta.gradient_clip,
             seed=self.seed,
             validate=self.validate,

@@ -8,18 +8,15 @@ import tensorflow as tf
 
 from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.experiments.base import CompiledExperiment
+from maml_tf.experiments.choices import maml_of
 from maml_tf.experiments.few_shot_spec import FewShotSpec
 from maml_tf.experiments.spec import EvaluationSpec, ValidationSpec
-from maml_tf.meta.adaptable import ADAPTABLE
-from maml_tf.meta.inner_updates import INNER_UPDATES
+from maml_tf.meta.adapted_model import AdaptsToTasks
 from maml_tf.meta.losses import accuracy, cross_entropy_over_shots
-from maml_tf.meta.maml import MAML
 from maml_tf.tasks import random
 from maml_tf.tasks.episodes import Episodes
 from maml_tf.tasks.image_set import hashes_of
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
-
-ADAPTABLE_BY_METHOD = {"maml": "all_but_norm_offsets", "context_vector": "context_vector"}
 
 
 class FewShotExperiment(CompiledExperiment):
@@ -44,19 +41,15 @@ class FewShotExperiment(CompiledExperiment):
             self.validate = self._validation(self.episodes("validation", tasks.train_queries), spec.validation)
 
     @staticmethod
-    def build_learner(spec: FewShotSpec) -> MAML:
+    def build_learner(spec: FewShotSpec) -> AdaptsToTasks:
         """See `Experiment.build_learner`."""
-        inner = spec.inner
-        return MAML(
+        return maml_of(
+            spec,
             spec.model.build(spec.tasks.image_shape, spec.tasks.ways),
             cross_entropy_over_shots(spec.tasks.shots),
-            inner.step_size,
-            inner.train_steps,
-            first_order=inner.first_order,
-            adaptable=ADAPTABLE[inner.adaptable or ADAPTABLE_BY_METHOD[spec.method]],
-            inner_update=INNER_UPDATES[inner.update or "gradient_descent"](),
+            spec.inner.step_size,
             task_chunk=spec.meta.tasks_at_once,
-            gradient_checkpointing=inner.recompute,
+            gradient_checkpointing=spec.inner.recompute,
         )
 
     @staticmethod

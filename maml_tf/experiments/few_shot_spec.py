@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.checks import above_zero
+from maml_tf.experiments.choices import MAMLPlusPlusSpec, check_choices, check_context, check_plus_plus
 from maml_tf.experiments.registry import register
 from maml_tf.experiments.spec import (
     BOTH_SETS,
@@ -32,15 +33,7 @@ class FewShotInnerSpec(InnerSpec):
 
     def __post_init__(self):
         super().__post_init__()
-        # Imported where the keys are given only: these modules import TensorFlow.
-        if self.adaptable is not None:
-            from maml_tf.meta.adaptable import ADAPTABLE
-
-            _check_registered("adaptable", self.adaptable, ADAPTABLE)
-        if self.update is not None:
-            from maml_tf.meta.inner_updates import INNER_UPDATES
-
-            _check_registered("update", self.update, INNER_UPDATES)
+        check_choices(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,20 +68,14 @@ class FewShotSpec(SupervisedSpec):
     meta: MetaSpec
     evaluation: EvaluationSpec
     validation: ValidationSpec | None = None
+    maml_plus_plus: MAMLPlusPlusSpec | None = None
 
     def __post_init__(self):
         super().__post_init__()
         if self.method in ("maml", "context_vector"):  # another method's class may do without
             self.inner.check_adapts(self.method)
-        adaptable = self.inner.adaptable or self.method
-        if adaptable == "context_vector" and not self.model.context_size:
-            by = f"the method {self.method!r}" if self.method == adaptable else "inner.adaptable: 'context_vector'"
-            raise UsageError(f"{by} needs model.context_size")
-        if self.method == "context_vector" != adaptable:
-            raise UsageError(
-                f"inner.adaptable: {adaptable!r} is not allowed; the method 'context_vector' adapts z alone, the "
-                "method 'maml' what inner.adaptable says"
-            )
+        check_context(self)
+        check_plus_plus(self)
 
 
 @register("image_classification", "supervised", implementation="maml_tf.experiments.supervised:SupervisedExperiment")
@@ -115,8 +102,3 @@ class SupervisedBaselineSpec(SupervisedSpec):
             raise UsageError("model.context_size: not allowed; 'supervised' adapts no context vector")
         if self.meta.tasks_at_once is not None:
             raise UsageError("meta.tasks_at_once: not allowed; 'supervised' trains on images, not on tasks")
-
-
-def _check_registered(key, name, registry):
-    if name not in registry:
-        raise UsageError(f"{key}: {name!r} is not allowed; expected one of {', '.join(map(repr, registry))}")

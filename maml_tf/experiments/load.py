@@ -14,7 +14,7 @@ from maml_tf.experiments.spec import ExperimentSpec, read_spec
 from maml_tf.training.weights import read_weights
 
 if TYPE_CHECKING:
-    from maml_tf.meta.maml import MAML
+    from maml_tf.meta.adapted_model import AdaptsToTasks
     from maml_tf.rl.maml_trpo import MAMLTRPO
 
 # The networks of a cell of Table 1, in the order in which a name without one is looked for.
@@ -22,7 +22,7 @@ CELL_ENDINGS = ("_conv", "_maml", "_nonconv")
 REPRODUCE = pathlib.Path(maml_tf.__file__).resolve().parent.parent / "reproduce"
 
 
-def load(name: str | os.PathLike, spec: str | os.PathLike | None = None) -> MAML | MAMLTRPO:
+def load(name: str | os.PathLike, spec: str | os.PathLike | None = None) -> AdaptsToTasks | MAMLTRPO:
     """A learner whose model has trained weights.
 
         learner = mt.load("sinusoid_maml")
@@ -55,7 +55,7 @@ def load(name: str | os.PathLike, spec: str | os.PathLike | None = None) -> MAML
     return _with_weights(described, weights)
 
 
-def _with_weights(spec: ExperimentSpec, weights: pathlib.Path) -> MAML | MAMLTRPO:
+def _with_weights(spec: ExperimentSpec, weights: pathlib.Path) -> AdaptsToTasks | MAMLTRPO:
     learner = experiment_class(spec).build_learner(spec)
     params, variables = read_weights(weights, learner), learner.model.trainable_variables
     if len(params) > len(variables):

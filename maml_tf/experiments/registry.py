@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Spec = TypeVar("Spec", bound="type[ExperimentSpec]")
 
-BUILT_IN = ("sinusoid_spec", "few_shot_spec", "rl_spec")
+BUILT_IN = ("sinusoid_spec", "few_shot_spec", "rl_spec", "reptile_spec")
 
 EXPERIMENTS: Registry[type[ExperimentSpec]] = Registry("experiment")
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.base import Experiment, TrainingOptions
+from maml_tf.experiments.choices import adaptable_of
 from maml_tf.experiments.rl_spec import EnvironmentTaskSpec, PolicySections, RandomPolicySpec, TrustRegionSpec
 from maml_tf.rl.envs.goals import Directions
 from maml_tf.rl.envs.registry import environment
@@ -60,7 +61,14 @@ class ReinforcementLearningExperiment(Experiment):
         one = environment(spec.tasks.environment).vector_class(1, reveal_task=spec.tasks.reveal_task)
         observation_size, action_size = one.sizes
         model = spec.model
-        policy = GaussianPolicy(observation_size, action_size, model.hidden, model.activation, model.context_size)
+        policy = GaussianPolicy(
+            observation_size,
+            action_size,
+            model.hidden,
+            model.activation,
+            model.context_size,
+            adaptable=adaptable_of(spec) if spec.inner.adaptable else None,
+        )
         inner = (spec.inner.train_steps, spec.inner.likelihood_ratio)
         if isinstance(spec, RandomPolicySpec):
             return MAMLTRPO(policy, spec.inner.step_size, None, *inner)

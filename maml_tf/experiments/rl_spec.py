@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.checks import above_zero, at_least_one, not_negative
+from maml_tf.experiments.choices import check_choices
 from maml_tf.experiments.registry import register
 from maml_tf.experiments.spec import (
     AdamSpec,
@@ -79,6 +80,19 @@ class PolicyGradientSpec(InnerSpec):
 
     step_size: float  # alpha
     likelihood_ratio: bool = False  # the surrogate is pi / pi_old x advantage in place of log pi x advantage
+    adaptable: str | None = None  # the weights that the inner loop changes, of maml_tf.meta.adaptable; by method
+    update: str | None = None  # of a policy: gradient descent alone
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choices(self)
+        if self.update not in (None, "gradient_descent"):
+            raise UsageError(
+                f"update: {self.update!r} is not allowed for a policy; expected 'gradient_descent': the trust region's "
+                "update moves the policy's weights alone, and its Fisher product differentiates steps of one alpha"
+            )
+        if self.adaptable == "context_vector":
+            raise UsageError("adaptable: 'context_vector' is not allowed for a policy; use the method 'context_vector'")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,6 +163,10 @@ class PolicySections(ExperimentSpec):
             raise UsageError(
                 f"model.context_size: {self.model.context_size} is not allowed; the method 'context_vector' needs z, "
                 f"and the others adapt all weights: this is {self.method!r}"
+            )
+        if self.method == "context_vector" and self.inner.adaptable is not None:
+            raise UsageError(
+                f"inner.adaptable: {self.inner.adaptable!r} is not allowed; the method 'context_vector' adapts z alone"
             )
         if self.tasks.reveal_task != (self.method == "oracle"):
             raise UsageError(

@@ -9,9 +9,10 @@ import tensorflow as tf
 from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.evaluation.stepwise import Evaluation
 from maml_tf.experiments.base import CompiledExperiment
+from maml_tf.experiments.choices import maml_of
 from maml_tf.experiments.sinusoid_spec import SinusoidSections, SinusoidSpec
+from maml_tf.meta.adapted_model import AdaptsToTasks
 from maml_tf.meta.losses import mean_squared_error
-from maml_tf.meta.maml import MAML
 from maml_tf.tasks import random
 from maml_tf.tasks.base import TaskDistribution
 from maml_tf.tasks.sinusoid import SinusoidTasks
@@ -31,7 +32,7 @@ class SinusoidExperiment(CompiledExperiment):
     The model of the last iteration is tested: the authors' code validates no sinusoid model (PROTOCOL 5, row 15).
 
     Attributes:
-        adapting: the MAML learner that adapts the model at test, which all arms have.
+        adapting: the learner that adapts the model at test, which all arms have.
     """
 
     spec: SinusoidSpec
@@ -41,19 +42,15 @@ class SinusoidExperiment(CompiledExperiment):
         super().__init__(spec, seed, data_folder)
         self.adapting = self.build_learner(spec)
         self.model = self.adapting.model
-        self.learner = self.adapting if spec.method == "maml" else JointTraining(self.model, mean_squared_error)
+        self.learner = self.adapting if spec.inner.train_steps else JointTraining(self.model, mean_squared_error)
         self.tasks = SinusoidTasks(spec.tasks.shots, spec.tasks.queries, spec.tasks.reveal_task)
 
     @staticmethod
-    def build_learner(spec: SinusoidSpec) -> MAML:
+    def build_learner(spec: SinusoidSpec) -> AdaptsToTasks:
         """See `Experiment.build_learner`. A step size that is tuned for the test is 0 here."""
-        return MAML(
-            spec.model.build((3 if spec.tasks.reveal_task else 1,), 1),
-            mean_squared_error,
-            0.0 if spec.inner.step_size == "tuned" else spec.inner.step_size,
-            spec.inner.train_steps,
-            first_order=spec.inner.first_order,
-        )
+        step_size = 0.0 if spec.inner.step_size == "tuned" else spec.inner.step_size
+        model = spec.model.build((3 if spec.tasks.reveal_task else 1,), 1)
+        return maml_of(spec, model, mean_squared_error, step_size)
 
     def evaluate(self, checkpoint: Checkpoint, run_dir: RunDirectory | None = None):
         """Fine-tunes the trained parameters on the test functions, for every K.
@@ -80,14 +77,16 @@ class SinusoidExperiment(CompiledExperiment):
         return scores, settings
 
 
-def error_per_step(spec: SinusoidSections, learner: MAML, tasks: TaskDistribution, num_steps: int) -> Evaluation:
+def error_per_step(
+    spec: SinusoidSections, learner: AdaptsToTasks, tasks: TaskDistribution, num_steps: int
+) -> Evaluation:
     """An Evaluation of mean squared errors."""
     block = spec.block(spec.evaluation.tasks)
     return Evaluation(learner, tasks, mean_squared_error, num_steps=num_steps, eval_batch_size=block)
 
 
 def fine_tune(
-    spec: SinusoidSections, learner: MAML, params: Sequence[tf.Tensor]
+    spec: SinusoidSections, learner: AdaptsToTasks, params: Sequence[tf.Tensor]
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Tests `params` on the fixed functions: K support points, K query points, 0 to `evaluation.steps` steps.
 
@@ -96,14 +95,14 @@ def fine_tune(
 
     Args:
         spec: of a sinusoid experiment.
-        learner: a MAML around the model.
+        learner: adapts the model.
         params: theta to start from.
 
     Returns:
         (scores, settings): errors [tasks, steps + 1] by curve name ("5_shot", ...), and the chosen step sizes.
     """
     scores, settings = {}, {}
-    grid = spec.inner.step_grid
+    grid = getattr(spec.inner, "step_grid", ())  # of a step size that is tuned for the test
     for shots in spec.evaluation.shots:
         curve = f"{shots}_shot"
         tasks = SinusoidTasks(shots, shots, spec.tasks.reveal_task)  # K support and K query points

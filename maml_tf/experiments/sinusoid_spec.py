@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, Self
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.checks import above_zero, at_least_one, not_negative
+from maml_tf.experiments.choices import MAMLPlusPlusSpec, check_choices, check_context, check_plus_plus
 from maml_tf.experiments.registry import register
 from maml_tf.experiments.spec import BOTH_SETS, InnerSpec, MetaSpec, ShotsEvaluationSpec, SupervisedSpec
 from maml_tf.models.factory import MLPSpec
@@ -29,9 +30,12 @@ class TunedInnerSpec(InnerSpec):
     step_size: float | Literal["tuned"]  # alpha; "tuned": the best of `step_grid` on tasks apart from the test's
     first_order: bool = False
     step_grid: tuple[float, ...] = ()
+    adaptable: str | None = None  # the weights that the inner loop changes, of maml_tf.meta.adaptable
+    update: str | None = None  # the rule of one inner step, of maml_tf.meta.inner_updates; gradient descent by default
 
     def __post_init__(self):
         super().__post_init__()
+        check_choices(self)
         if (self.step_size == "tuned") != bool(self.step_grid):
             raise UsageError("step_grid: needed where step_size is 'tuned', and allowed only there")
 
@@ -72,7 +76,7 @@ class SinusoidSections(SupervisedSpec):
         super().__post_init__()
         if self.inner.step_size == "tuned" and self.evaluation.steps < 1:
             raise UsageError("evaluation.steps: 0 is not allowed; a tuned step_size is chosen after 1 step or more")
-        if self.method != "maml":
+        if self.method not in ("maml", "reptile"):
             self.inner.check_does_not_adapt(self.method)
         if self.tasks.reveal_task != (self.method == "oracle"):
             raise UsageError(
@@ -87,11 +91,14 @@ class SinusoidSpec(SinusoidSections):
     """An arm of Figures 2, 3, 6 and 7."""
 
     meta: MetaSpec
+    maml_plus_plus: MAMLPlusPlusSpec | None = None
 
     def __post_init__(self):
         super().__post_init__()
         if self.method == "maml":
             self.inner.check_adapts(self.method)
+            check_context(self)
+        check_plus_plus(self)
 
 
 @register("sinusoid", "multitask", implementation="maml_tf.experiments.multi_task:MultiTaskExperiment")

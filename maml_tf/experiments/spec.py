@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.checks import above_zero, at_least_one, check_numbers, check_seeds, not_negative
@@ -47,9 +47,14 @@ class MetaSpec(AdamSpec):
 
     gradient_clip: float | None = None  # every entry of the meta-gradient is clipped to [-clip, clip]
     tasks_at_once: int | None = None  # the largest number of tasks differentiated at a time: bounds the memory
+    schedule: Literal["cosine", "linear"] | None = None  # learning_rate falls to final_learning_rate at the end
+    final_learning_rate: float | None = None
 
     def __post_init__(self):
         super().__post_init__()
+        not_negative(self, "final_learning_rate")
+        if (self.schedule is None) != (self.final_learning_rate is None):
+            raise UsageError("schedule, final_learning_rate: only both or neither are allowed")
         at_least_one(self, "tasks_at_once")
         above_zero(self, "gradient_clip")
 
@@ -87,8 +92,8 @@ class InnerSpec:
                 f"inner.train_steps: {self.train_steps} is not allowed; {method!r} is trained without adaptation: "
                 "expected 0"
             )
-        for name in ("first_order", "likelihood_ratio"):
-            if getattr(self, name, False):
+        for name in ("first_order", "likelihood_ratio", "adaptable", "update"):
+            if getattr(self, name, None):
                 raise UsageError(f"inner.{name}: not allowed; {method!r} is trained without adaptation")
 
 

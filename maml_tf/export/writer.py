@@ -23,8 +23,10 @@ from maml_tf.errors import UsageError
 from maml_tf.export import jax_runner
 from maml_tf.export.jax_runner.package import FORMAT, decode, file_sha256
 from maml_tf.tasks.base import TaskDistribution
-from maml_tf.training.adam import Adam, TrainingState
+from maml_tf.training.adam import TrainingState
 from maml_tf.training.loop import compiled_loop
+from maml_tf.training.optimizer import default_optimizer
+from maml_tf.training.schedules import rate_of
 
 # Examples in one piece, before compression: the pieces stay below it.
 PIECE_BYTES = 32 * 2**20
@@ -134,7 +136,7 @@ def stablehlo_of(
         loop = compiled_loop(
             learner,
             distribution.over(*examples) if examples else distribution,
-            Adam(meta.learning_rate),
+            default_optimizer(rate_of(meta), learner.interpolates),
             batch_size=meta.batch_size,
             seed=task_seed,
             gradient_clip=meta.gradient_clip,
@@ -150,6 +152,7 @@ def stablehlo_of(
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(enabled_before)
     text = HINTS.sub("", LOCATIONS.sub("", LOCATION_LINES.sub("", text)))
+    text = text.replace("mhlo.copy", "stablehlo.optimization_barrier")  # of a condition; both do nothing to a value
     symbols = {}  # their names depend on what this process built before; numbers make the same loop the same text
     text = SYMBOLS.sub(
         lambda found: symbols.setdefault(found[0], "@main" if found[0] == "@main" else f"@f{len(symbols)}"), text

@@ -2,10 +2,11 @@
 
 A spec names one of them with the key `inner.adaptable`. Another one is a function that is registered:
 
-    @ADAPTABLE.register("output_layer")
-    def output_layer(variable): return "output" in variable.path.split("/")
+    @ADAPTABLE.register("kernels")
+    def kernels(variable): return variable.name == "kernel"
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import keras
@@ -14,7 +15,21 @@ from maml_tf._registry import Registry
 from maml_tf.errors import UsageError
 from maml_tf.meta.arguments import built_model
 
-ADAPTABLE: Registry[Callable[[keras.Variable], bool]] = Registry("choice of adaptable weights")
+
+@dataclasses.dataclass(frozen=True)
+class ByModel:
+    """A choice of adaptable weights that depends on the model, such as its last layer.
+
+    Attributes:
+        choice: a function of a built model that returns a function of a Keras variable.
+    """
+
+    choice: Callable[[keras.Model], Callable[[keras.Variable], bool]]
+
+
+Adaptable = Callable[[keras.Variable], bool] | ByModel
+
+ADAPTABLE: Registry[Adaptable] = Registry("choice of adaptable weights")
 
 
 @ADAPTABLE.register("all_but_norm_offsets")
@@ -29,13 +44,14 @@ def only_context(variable: keras.Variable) -> bool:
     return variable.name == "context"
 
 
-def chosen_weights(model: keras.Model, adaptable: Callable[[keras.Variable], bool]) -> list[bool]:
+def chosen_weights(model: keras.Model, adaptable: Adaptable) -> list[bool]:
     """Whether the inner loop adapts each of a model's trainable weights.
 
     Raises:
         UsageError: the model is not built, `adaptable` is no function, or it chooses no weight.
     """
     variables = built_model(model).trainable_variables
+    adaptable = adaptable.choice(model) if isinstance(adaptable, ByModel) else adaptable
     if not callable(adaptable):
         raise UsageError(f"adaptable: {adaptable!r} is not allowed; expected a function of a keras.Variable")
     chosen = [bool(adaptable(variable)) for variable in variables]

@@ -108,7 +108,15 @@ class AdaptedModel:
 
 
 class AdaptsToTasks(Learner):
-    """A learner that adapts its model to one task at a time."""
+    """A learner that adapts its model to one task at a time.
+
+    Attributes:
+        step_size: alpha, of the inner loop.
+        num_steps: number of inner steps in meta-training.
+    """
+
+    step_size: Any
+    num_steps: int
 
     def inner_steps(
         self, params: Sequence[tf.Tensor], support: Any, num_steps=None, step_size=None, training: bool = False

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
+from maml_tf.meta.adapted_model import AdaptsToTasks
 from maml_tf.meta.arguments import task_batch
 from maml_tf.meta.learner import Learner
-from maml_tf.meta.maml import MAML
 from maml_tf.meta.structures import as_tensors, full_precision
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
 
@@ -105,7 +105,7 @@ def _check_fit(learner: Learner, batch: TaskBatch, name: str) -> None:
             "vectorized=False to the learner"
         )
     params = learner.initial_params()
-    adapts = isinstance(learner, MAML)
+    adapts = isinstance(learner, AdaptsToTasks)
     for part, x, y in (("support", *batch[:2]), ("query", *batch[2:]))[: 2 if adapts else 1]:
         x, y = tf.nest.map_structure(lambda tensor: tensor[0], (x, y))
         try:

@@ -46,6 +46,7 @@ class Learner(abc.ABC):
     """
 
     card: Any = None  # of published weights (see `maml_tf.load`)
+    interpolates: bool = False  # whether the outer update is an interpolation (Reptile), and not Adam's
 
     def __init__(
         self,
@@ -92,20 +93,32 @@ class Learner(abc.ABC):
         """The parameters that theta has between the model's weights and its state, by name, at iteration 0."""
         return {}
 
+    def own_state(self) -> dict[str, tf.Tensor]:
+        """What the learner itself carries in theta behind the model's state, by name, at iteration 0."""
+        return {}
+
     def initial_params(self) -> list[tf.Tensor]:
-        """theta at iteration 0: the model's own weights, the added parameters, the model's state."""
-        return [*weights_of(self.model), *self.added_params().values(), *self.function.initial_state()]
+        """theta at iteration 0: the model's own weights, the added parameters, the state."""
+        state = [*self.function.initial_state(), *self.own_state().values()]
+        return [*weights_of(self.model), *self.added_params().values(), *state]
 
     @property
     def param_names(self) -> list[str]:
         """A name for each parameter in theta."""
         state = weight_names(self.model, self.function.state_variables)
-        return [*weight_names(self.model), *self.added_params(), *state]
+        return [*weight_names(self.model), *self.added_params(), *state, *self.own_state()]
+
+    @functools.cached_property
+    def num_state(self) -> int:
+        """The number of entries of the state that theta carries from one outer step to the next."""
+        with tf.init_scope():
+            return len(self.function.state_variables) + len(self.own_state())
 
     @functools.cached_property
     def num_added(self) -> int:
         """The number of added parameters."""
-        return len(self.added_params())
+        with tf.init_scope():  # not a part of a graph that is being traced, which would hold the model's variables
+            return len(self.added_params())
 
     def parts(self, params: Sequence[tf.Tensor]) -> tuple[list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]:
         """theta as (weights, added parameters, state)."""

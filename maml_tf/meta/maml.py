@@ -8,13 +8,13 @@ Algorithm 2 (Algorithm 1 is the general form)                                   
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from maml_tf.meta.adaptable import all_but_norm_offsets, chosen_weights
+from maml_tf.meta.adaptable import Adaptable, all_but_norm_offsets, chosen_weights
 from maml_tf.meta.adapted_model import AdaptsToTasks
 from maml_tf.meta.arguments import number, task_batch, whole_number
 from maml_tf.meta.functional import weight_names, weights_of
@@ -53,7 +53,7 @@ class MAML(AdaptsToTasks, Learner):
         num_steps: int,
         *,
         first_order: bool = False,
-        adaptable: Callable[[keras.Variable], bool] = all_but_norm_offsets,
+        adaptable: Adaptable = all_but_norm_offsets,
         inner_update: InnerUpdate | None = None,
         training: bool = True,
         batch_norm: BatchNormStatistics = "batch",
@@ -99,7 +99,7 @@ class MAML(AdaptsToTasks, Learner):
         *_, adapted = self.inner_steps(self.seeded(params, *seed), (support_x, support_y), training=training)
         weights, _, state = self.parts(adapted)
         loss, state = self.set_loss(weights, (query_x, query_y), state, training, predicts=not training)
-        return loss, state[: len(self.function.state_variables)]
+        return loss, state[: self.num_state]
 
     def meta_step(self, params, batch, seed=None, training=None) -> MetaStep:
         """Line 10: the meta-loss of a TaskBatch, averaged over its tasks (PROTOCOL 1.1), and its gradient by theta."""

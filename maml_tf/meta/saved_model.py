@@ -86,7 +86,7 @@ def _endpoints(
     weights, _, state = learner.parts([value.value for value in theta.values])
     weight_specs = {
         name: tf.TensorSpec(value.shape, value.dtype, name)
-        for name, value in zip(names, [*weights, *state], strict=True)
+        for name, value in zip(names, [*weights, *state[: len(functions.state_variables)]], strict=True)
     }
     return [
         ("adapt_and_predict", adapt_and_predict, [*support_specs, query]),

@@ -61,8 +61,8 @@ def given_statistics(statistics: Mapping, predict_only: bool = False) -> Iterato
         _predicts_only.reset(predicts_token)
 
 
-def batch_norm(x: tf.Tensor, beta: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
-    """Normalises x by its mean and biased variance over `axes` and adds beta; exact in every derivative.
+def batch_norm(x: tf.Tensor, beta: tf.Tensor, axes: Sequence[int], gamma: tf.Tensor | float = 1.0) -> tf.Tensor:
+    """Normalises x by its mean and biased variance over `axes`, times gamma plus beta; exact in every derivative.
 
     `tf.nn.moments` and Keras' BatchNormalization stop the gradient at the mean inside the variance. Their first
     derivative is right, but a term of the second is missing (tests/models/test_batch_norm.py shows it).
@@ -71,10 +71,16 @@ def batch_norm(x: tf.Tensor, beta: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
         x: [..., channels].
         beta: the offset, in a shape that broadcasts to x.
         axes: the axes of one task's batch.
+        gamma: the scale, in a shape that broadcasts to x.
     """
     centred = x - tf.reduce_mean(x, axes, keepdims=True)
     variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
-    return centred * tf.math.rsqrt(variance + EPSILON) + beta
+    return _scaled(centred * tf.math.rsqrt(variance + EPSILON), gamma) + beta
+
+
+def _scaled(x: tf.Tensor, gamma: tf.Tensor | float) -> tf.Tensor:
+    """x gamma, with the bits of x where there is no scale."""
+    return x if isinstance(gamma, float) else x * gamma
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -84,11 +90,24 @@ class BatchNorm(keras.layers.Layer):
     As tf.contrib's layer in the authors' code (PROTOCOL 2.3): offset `beta` only, no scale, epsilon 0.001, biased
     variance over every axis but the channels, no moving averages. Support and query set are normalised separately, at
     test too (transductive). An input with a leading task axis is normalised task by task.
+
+    Args:
+        scale: also learn a scale `gamma`, which the paper's networks do not have.
+        **kwargs: name, dtype and the like of a Keras layer.
     """
+
+    def __init__(self, scale: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.scale, self.gamma = scale, None
 
     def build(self, input_shape):
         self.batch_rank = len(input_shape)
         self.beta = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="beta")
+        if self.scale:
+            self.gamma = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="gamma")
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"scale": self.scale}
 
     def call(self, x: tf.Tensor, bias: tf.Tensor | None = None) -> tf.Tensor:
         """Normalises x + bias, of shape [..., channels].
@@ -106,13 +125,14 @@ class BatchNorm(keras.layers.Layer):
             """[channels] or [T, channels] in a shape that broadcasts to x."""
             return tf.reshape(values, [*values.shape[:-1], *[1] * len(axes), values.shape[-1]])
 
+        gamma = 1.0 if self.gamma is None else broadcastable(tf.convert_to_tensor(self.gamma))
         if _recorded.get() is not None or _given.get() is not None:
             x = x if bias is None else x + broadcastable(tf.convert_to_tensor(bias))
-            return self._with_statistics(x, axes, broadcastable(tf.convert_to_tensor(self.beta)))
+            return self._with_statistics(x, axes, broadcastable(tf.convert_to_tensor(self.beta)), gamma)
         beta = self._offset(bias)
         if self._is_fused(x):
             return fused_batch_norm(x, beta, EPSILON)
-        return batch_norm(x, broadcastable(beta), axes)
+        return batch_norm(x, broadcastable(beta), axes, gamma)
 
     def _offset(self, bias):
         """beta; the bias has no influence on it, so that its derivative is zero and not None."""
@@ -120,12 +140,14 @@ class BatchNorm(keras.layers.Layer):
         return beta if bias is None else beta + 0.0 * bias
 
     def _is_fused(self, x):
-        """Whether the fused forms apply: float32 images of one task on a CPU, normalised by their own statistics."""
-        if _recorded.get() is not None or _given.get() is not None or tf.config.list_physical_devices("GPU"):
+        """Whether the fused forms apply: float32 images of one task on a CPU, their own statistics, no scale."""
+        if self.scale or _recorded.get() is not None or _given.get() is not None:
+            return False
+        if tf.config.list_physical_devices("GPU"):
             return False
         return x.shape.rank == self.batch_rank == 4 and x.dtype == tf.float32
 
-    def _with_statistics(self, x, axes, beta):
+    def _with_statistics(self, x, axes, beta, gamma):
         """`call` in a context that records or gives the statistics."""
         given, recorded = _given.get(), _recorded.get()
         if given is not None:
@@ -135,7 +157,7 @@ class BatchNorm(keras.layers.Layer):
             variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=True)
             if recorded is not None:
                 recorded[self.name] = (mean, variance)
-        return (x - mean) * tf.math.rsqrt(variance + EPSILON) + beta
+        return _scaled((x - mean) * tf.math.rsqrt(variance + EPSILON), gamma) + beta
 
 
 @keras.saving.register_keras_serializable(package="maml_tf")
@@ -163,7 +185,7 @@ class BatchNormMaxPool(BatchNorm):
             return max_pool_cut(super().call(x, bias))
         if self._is_fused(x):
             return fused_batch_norm_max_pool(x, self._offset(bias), EPSILON)
-        if _given.get() is not None and _predicts_only.get():
+        if _given.get() is not None and _predicts_only.get() and not self.scale:
             # Adding a constant and multiplying by a positive one, each rounded, never swap two values: the maximum of
             # the normalised values is the normalised maximum, to the bit.
             return super().call(max_pool(x), bias)

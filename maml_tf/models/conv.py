@@ -31,15 +31,25 @@ class _FourBlocks(keras.Model):
         filters: int,
         dtype: str,
         name: str | None,
+        norm_scale: bool,
+        kernel_stddev: float | None,
         **norm_options: bool,
     ):
         variable_dtype = keras.dtype_policies.get(dtype).variable_dtype
         super().__init__(name=name, dtype=variable_dtype)
         self.config = {"image_shape": list(image_shape), "ways": ways, "filters": filters, **norm_options}
+        self.config |= {"norm_scale": norm_scale, "kernel_stddev": kernel_stddev}
         self.config["dtype"] = keras.dtype_policies.get(dtype).name
-        self.convolutions = [Conv2D(filters, stride=self.stride, name=f"conv_{i}", dtype=dtype) for i in BLOCKS]
+        kernels, output = keras.initializers.GlorotUniform, self.output_initializer
+        if kernel_stddev is not None:
+            kernels = output = functools.partial(keras.initializers.TruncatedNormal, stddev=kernel_stddev)
+        self.convolutions = [
+            Conv2D(filters, stride=self.stride, kernel_initializer=kernels(), name=f"conv_{i}", dtype=dtype)
+            for i in BLOCKS
+        ]
+        norm_options |= {"scale": norm_scale}
         self.norms = [self.norm(name=f"norm_{i}", dtype=variable_dtype, **norm_options) for i in BLOCKS]
-        self.output_layer = Dense(ways, self.output_initializer(), name="output", dtype=variable_dtype)
+        self.output_layer = Dense(ways, output(), name="output", dtype=variable_dtype)
         self(keras.ops.zeros((1, *image_shape), dtype=variable_dtype))
 
     def flat(self, x: tf.Tensor) -> tf.Tensor:
@@ -73,6 +83,8 @@ class OmniglotConv(_FourBlocks):
         filters: 64 in the paper.
         dtype: "float32"; "float64" for checks; "mixed_bfloat16": float32 but for the products of the convolutions.
         name: of the model.
+        norm_scale: whether batch norm also has a scale.
+        kernel_stddev: of a truncated normal distribution of all initial kernels, in place of the authors' ones.
     """
 
     stride = 2
@@ -85,8 +97,10 @@ class OmniglotConv(_FourBlocks):
         filters: int = 64,
         dtype: str = "float32",
         name: str | None = None,
+        norm_scale: bool = False,
+        kernel_stddev: float | None = None,
     ):
-        super().__init__(image_shape, ways, filters, dtype, name)
+        super().__init__(image_shape, ways, filters, dtype, name, norm_scale, kernel_stddev)
 
     def flat(self, x):
         return tf.reduce_mean(x, axis=(-3, -2))
@@ -104,6 +118,8 @@ class MiniImagenetConv(_FourBlocks):
         filters: 32 in the paper.
         dtype: "float32"; "float64" for checks; "mixed_bfloat16": float32 but for the products of the convolutions.
         name: of the model.
+        norm_scale: whether batch norm also has a scale.
+        kernel_stddev: of a truncated normal distribution of all initial kernels, in place of the authors' ones.
         cut_second_derivative: the second derivative is cut off at every max-pool, as in the authors' code (PROTOCOL 5,
             row 33). By default it is exact.
     """
@@ -118,8 +134,11 @@ class MiniImagenetConv(_FourBlocks):
         dtype: str = "float32",
         name: str | None = None,
         cut_second_derivative: bool = False,
+        norm_scale: bool = False,
+        kernel_stddev: float | None = None,
     ):
-        super().__init__(image_shape, ways, filters, dtype, name, cut_second_derivative=cut_second_derivative)
+        options = {"cut_second_derivative": cut_second_derivative}
+        super().__init__(image_shape, ways, filters, dtype, name, norm_scale, kernel_stddev, **options)
 
     def flat(self, x):
         return tf.reshape(x, [*x.shape[:-3], x.shape[-3] * x.shape[-2] * x.shape[-1]])

@@ -19,7 +19,7 @@ import abc
 import dataclasses
 import functools
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from maml_tf._registry import Registry
 from maml_tf.errors import UsageError
@@ -85,6 +85,7 @@ class MLPSpec(NetworkSpec):
 
     hidden: tuple[int, ...]  # units of the hidden layers
     batch_norm: bool = False  # in every hidden layer
+    norm_scale: bool = False  # batch norm also has a scale
 
     def __post_init__(self):
         super().__post_init__()
@@ -92,12 +93,16 @@ class MLPSpec(NetworkSpec):
             raise UsageError(
                 f"hidden: {list(self.hidden)} is not allowed; expected whole numbers from 1, at least one layer"
             )
+        if self.norm_scale and not self.batch_norm:
+            raise UsageError("norm_scale: not allowed without batch_norm")
 
     def build(self, input_shape, outputs):
         from maml_tf.models.mlp import MLP
 
         features = math.prod(input_shape)
-        model = MLP(features + self.context_size, self.hidden, outputs, self.batch_norm, self.dtype)
+        model = MLP(
+            features + self.context_size, self.hidden, outputs, self.batch_norm, self.dtype, norm_scale=self.norm_scale
+        )
         return self.with_context(model, (features,))
 
 
@@ -106,11 +111,15 @@ class ConvSpec(NetworkSpec):
     """A network of four convolutional blocks."""
 
     filters: int  # of every block
+    norm_scale: bool = False  # batch norm also has a scale
+    kernel_stddev: float | None = None  # of the initial kernels, in place of the authors' distributions
 
     def __post_init__(self):
         super().__post_init__()
         if self.filters < 1:
             raise UsageError(f"filters: {self.filters} is not allowed; expected a whole number from 1")
+        if self.kernel_stddev is not None and not self.kernel_stddev > 0:
+            raise UsageError(f"kernel_stddev: {self.kernel_stddev} is not allowed; expected a number above 0")
 
     def build(self, input_shape, outputs):
         height, width, channels = input_shape
@@ -119,14 +128,14 @@ class ConvSpec(NetworkSpec):
         return self.with_context(model, input_shape)
 
     @property
-    def network_options(self) -> dict[str, bool]:
+    def network_options(self) -> dict[str, Any]:
         """Further arguments of the Keras model."""
-        return {}
+        return {"norm_scale": self.norm_scale, "kernel_stddev": self.kernel_stddev}
 
     @staticmethod
     @abc.abstractmethod
     def network_class() -> type[keras.Model]:
-        """The Keras model: (image_shape, outputs, filters, dtype)."""
+        """The Keras model: (image_shape, outputs, filters, dtype, further options)."""
 
 
 @NETWORKS.register("omniglot_conv")
@@ -150,7 +159,7 @@ class MiniImagenetConvSpec(ConvSpec):
 
     @property
     def network_options(self):
-        return {"cut_second_derivative": self.cut_second_derivative}
+        return super().network_options | {"cut_second_derivative": self.cut_second_derivative}
 
     @staticmethod
     def network_class():

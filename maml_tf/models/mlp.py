@@ -29,6 +29,7 @@ class MLP(keras.Model):
         batch_norm: whether every hidden layer has batch norm.
         dtype: "float32"; "float64" for checks; "mixed_bfloat16": float32 but for the products of the hidden layers.
         name: of the model.
+        norm_scale: whether batch norm also has a scale.
     """
 
     takes_task_axis = True
@@ -41,6 +42,7 @@ class MLP(keras.Model):
         batch_norm: bool = False,
         dtype: str = "float32",
         name: str | None = None,
+        norm_scale: bool = False,
     ):
         variable_dtype = keras.dtype_policies.get(dtype).variable_dtype
         super().__init__(name=name, dtype=variable_dtype)
@@ -49,7 +51,7 @@ class MLP(keras.Model):
             return keras.initializers.TruncatedNormal(stddev=KERNEL_STDDEV)
 
         self.config = {"inputs": inputs, "hidden": list(hidden), "outputs": outputs, "batch_norm": batch_norm}
-        self.config["dtype"] = keras.dtype_policies.get(dtype).name
+        self.config |= {"dtype": keras.dtype_policies.get(dtype).name, "norm_scale": norm_scale}
         self.num_inputs = inputs
         self.dense = [
             Dense(units, kernel_initializer(), name=f"dense_{layer}", dtype=dtype)
@@ -57,7 +59,10 @@ class MLP(keras.Model):
         ]
         self.norms = [tf.identity for _ in hidden]
         if batch_norm:
-            self.norms = [BatchNorm(name=f"norm_{layer}", dtype=variable_dtype) for layer in range(1, len(hidden) + 1)]
+            self.norms = [
+                BatchNorm(scale=norm_scale, name=f"norm_{layer}", dtype=variable_dtype)
+                for layer in range(1, len(hidden) + 1)
+            ]
         self.output_layer = Dense(outputs, kernel_initializer(), name="output", dtype=variable_dtype)
         self(keras.ops.zeros((1, inputs), dtype=variable_dtype))
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from maml_tf.errors import UsageError
+from maml_tf.meta.adaptable import Adaptable, chosen_weights
 from maml_tf.meta.functional import functional_call
 from maml_tf.models.layers import Dense
 from maml_tf.rl.sampling.numpy_policy import ACTIVATIONS, MIN_LOG_STD, Actor, GaussianActor
@@ -27,13 +28,15 @@ class Policy(keras.Model, abc.ABC):
         context_size: length of a context vector z that is appended to every observation. It starts at zero, and the
             inner loop adapts nothing else (Appendix C.2, PROTOCOL 2.7). 0: no context vector; everything is adapted.
         dtype: "float32", or "float64" for checks.
+        adaptable: which weights the inner loop adapts, as for `mt.MAML`; `mt.methods.output_layer` for ANIL. None: all
+            of them, or the context vector where there is one.
 
     Attributes:
         discrete_actions: whether an action is a one-hot vector.
         num_distribution_params: tensors that `call` returns.
 
     Raises:
-        UsageError: the activation is not known.
+        UsageError: the activation is not known, or there are both a context vector and `adaptable`.
     """
 
     discrete_actions: bool
@@ -47,9 +50,12 @@ class Policy(keras.Model, abc.ABC):
         activation: str = "relu",
         context_size: int = 0,
         dtype: str = "float32",
+        adaptable: Adaptable | None = None,
     ):
         if activation not in ACTIVATIONS:
             raise UsageError(f"activation is {activation!r}; allowed: {', '.join(ACTIVATIONS)}")
+        if adaptable is not None and context_size:
+            raise UsageError("adaptable: not allowed with a context vector, which is all that is adapted then")
         super().__init__(name="policy", dtype=dtype)
         self.observation_size = observation_size
         self.action_size = action_size
@@ -62,6 +68,11 @@ class Policy(keras.Model, abc.ABC):
             Dense(units, name=f"dense_{index}", dtype=dtype) for index, units in enumerate((*hidden, action_size), 1)
         ]
         self(keras.ops.zeros((1, observation_size), dtype=dtype))
+        self._adapts = (
+            tuple(context_size == 0 or variable is self.context for variable in self.trainable_variables)
+            if adaptable is None
+            else tuple(chosen_weights(self, adaptable))
+        )
 
     def _add_distribution_weights(self) -> None:
         """Adds the weights that are not the network's; they come first in the list of parameters."""
@@ -104,7 +115,7 @@ class Policy(keras.Model, abc.ABC):
     @property
     def adaptable(self) -> list[bool]:
         """For each parameter, whether the inner loop adapts it."""
-        return [self.context is None or variable is self.context for variable in self.trainable_variables]
+        return list(self._adapts)
 
     def distribution_params(self, params: Sequence[tf.Tensor], observations: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """What `call` returns, under `params` in place of the policy's own."""
@@ -131,7 +142,7 @@ class GaussianPolicy(Policy):
     every layer.
 
     Args:
-        observation_size, action_size, hidden, activation, context_size, dtype: see Policy.
+        observation_size, action_size, hidden, activation, context_size, dtype, adaptable: see Policy.
     """
 
     discrete_actions = False

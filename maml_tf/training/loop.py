@@ -12,6 +12,7 @@ from maml_tf.meta.compiled import draw
 from maml_tf.meta.learner import Learner
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
 from maml_tf.training.adam import Adam
+from maml_tf.training.interpolation import Interpolation
 from maml_tf.training.keras_optimizer import KerasOptimizer
 
 State = Any  # TrainingState or OptimizerState
@@ -23,7 +24,7 @@ MASKS = 2**31 - 1
 def compiled_loop(
     learner: Learner,
     tasks: TaskDistribution,
-    optimizer: Adam | KerasOptimizer,
+    optimizer: Adam | Interpolation | KerasOptimizer,
     *,
     batch_size: int,
     seed: tuple[int, int] | tf.Tensor,

@@ -10,17 +10,27 @@ import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.training.adam import Adam
+from maml_tf.training.interpolation import Interpolation
 from maml_tf.training.keras_optimizer import KerasOptimizer
 
 DEFAULT_LEARNING_RATE = 0.003
+DEFAULT_EPSILON = 0.1  # of an interpolation
 
 
-def chosen_optimizer(optimizer: Any, learning_rate: Any) -> Adam | KerasOptimizer:
-    """Adam with a learning rate, or a Keras optimizer, which has its own.
+def default_optimizer(learning_rate: Any, interpolates: bool = False) -> Adam | Interpolation:
+    """The outer update of a learner's algorithm: Adam, or an interpolation (see `Learner.interpolates`)."""
+    return Interpolation(learning_rate) if interpolates else Adam(learning_rate)
+
+
+def chosen_optimizer(
+    optimizer: Any, learning_rate: Any, interpolates: bool = False
+) -> Adam | Interpolation | KerasOptimizer:
+    """Adam or an interpolation with a learning rate, or a Keras optimizer, which has its own rate.
 
     Args:
-        optimizer: a Keras optimizer, its name, or None for Adam.
+        optimizer: a Keras optimizer, its name, or None for the learner's own outer update.
         learning_rate: a number, a schedule, or None for the default.
+        interpolates: see `Learner`.
 
     Raises:
         UsageError: one of them is something else, both are given, or the schedule cannot be compiled.
@@ -32,15 +42,14 @@ def chosen_optimizer(optimizer: Any, learning_rate: Any) -> Adam | KerasOptimize
     if isinstance(learning_rate, keras.optimizers.Optimizer):
         raise UsageError("learning_rate: a Keras optimizer is given; pass it as optimizer=")
     if learning_rate is None:
-        return Adam(DEFAULT_LEARNING_RATE)
+        return default_optimizer(DEFAULT_EPSILON if interpolates else DEFAULT_LEARNING_RATE, interpolates)
     if callable(learning_rate) and not isinstance(learning_rate, type):
         _check_schedule(learning_rate)
     elif not _is_rate(learning_rate):
         raise UsageError(
             f"learning_rate: {learning_rate!r} is not allowed; expected a number from 0, or a schedule of the iteration"
         )
-    rate: Any = learning_rate
-    return Adam(rate)
+    return default_optimizer(learning_rate, interpolates)
 
 
 def _is_rate(value: Any) -> bool:

@@ -61,7 +61,8 @@ def train(
         iterations: meta-iterations in all.
         batch_size: number of tasks in each iteration.
         learning_rate: beta, of Adam: a number, or a schedule (see `Adam`) such as a
-            `keras.optimizers.schedules.LearningRateSchedule`; 0.003 by default.
+            `keras.optimizers.schedules.LearningRateSchedule`; 0.003 by default. Epsilon of Reptile's interpolation,
+            0.1 by default.
         optimizer: a Keras optimizer, or its name, in place of Adam. A copy with fresh variables is used.
         seed: of the task draws.
         gradient_clip: every entry of the meta-gradient is clipped to [-gradient_clip, gradient_clip].
@@ -99,7 +100,7 @@ def train(
         raise UsageError("validation_tasks and validate: only one of them is allowed")
     if run_dir is None and (resume or tensorboard):
         raise UsageError("run_dir: resume and tensorboard need a directory")
-    chosen = chosen_optimizer(optimizer, learning_rate)
+    chosen = chosen_optimizer(optimizer, learning_rate, getattr(learner, "interpolates", False))
     check_tasks(learner, tasks)
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
         check_writable(run_dir, "run_dir")

@@ -12,6 +12,7 @@ from maml_tf.experiments.registry import EXPERIMENTS, built_in_experiments, expe
 from maml_tf.experiments.sinusoid import SinusoidExperiment
 from maml_tf.experiments.spec import read_spec
 from maml_tf.meta.maml import MAML
+from maml_tf.methods import Reptile
 from maml_tf.models.factory import NETWORKS
 from maml_tf.rl.maml_adam import MAMLAdam
 from maml_tf.rl.maml_trpo import MAMLTRPO
@@ -26,6 +27,8 @@ BASES = {
     ("image_classification", "maml"): "omniglot_5way_1shot_conv",
     ("image_classification", "context_vector"): "omniglot_5way_1shot_context_vector",
     ("image_classification", "supervised"): "miniimagenet_5way_baselines",
+    ("image_classification", "reptile"): "beyond/omniglot_20way_1shot_reptile",
+    ("sinusoid", "reptile"): "beyond/sinusoid_reptile",
     ("reinforcement_learning", "maml"): "point_navigation_maml",
     ("reinforcement_learning", "pretrained"): "point_navigation_pretrained",
     ("reinforcement_learning", "oracle"): "point_navigation_oracle",
@@ -103,6 +106,11 @@ def check_learner(spec):
             1 if spec.method == "context_vector" else len(learner.param_names)
         )
         assert learner.objective.likelihood_ratio == spec.inner.likelihood_ratio
+        return
+    if spec.method == "reptile":
+        assert type(learner) is Reptile
+        assert (learner.num_steps, learner.step_size) == (spec.inner.train_steps, spec.inner.step_size)
+        assert (learner.optimizer, learner.mini_batch) == (spec.inner.optimizer, spec.inner.mini_batch)
         return
     assert type(learner) is MAML
     if spec.inner.step_size != "tuned":
@@ -183,6 +191,10 @@ def test_every_change_of_a_section_is_built_or_refused(tmp_path, pair, change):
         (("image_classification", "supervised"), "rotations"),
         (("image_classification", "supervised"), "context"),
         (("image_classification", "supervised"), "chunks"),
+        (("image_classification", "reptile"), "chunks"),
+        (("sinusoid", "reptile"), "chunks"),
+        (("sinusoid", "reptile"), "alpha_0"),
+        (("sinusoid", "reptile"), "revealed"),
         (("reinforcement_learning", "maml"), "context"),
         (("reinforcement_learning", "maml"), "goal_every_trajectory"),
         (("reinforcement_learning", "pretrained"), "likelihood_ratio"),

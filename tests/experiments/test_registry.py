@@ -14,6 +14,7 @@ from maml_tf.experiments.run import train_and_evaluate
 from maml_tf.experiments.spec import read_spec
 from maml_tf.meta.adaptable import ADAPTABLE
 from maml_tf.meta.inner_updates import INNER_UPDATES
+from maml_tf.methods import register_all
 from maml_tf.models.factory import NETWORKS
 from maml_tf.rl.envs.registry import ENVIRONMENTS
 from maml_tf.tasks.datasets import DATASETS
@@ -68,23 +69,22 @@ class KerasSpec(NetworkSpec):
         return keras.Sequential([keras.Input(input_shape), *layers])
 """
 
-ANIL = '''
+LAST_KERNEL = """
 from maml_tf.meta.adaptable import ADAPTABLE
 
 
-@ADAPTABLE.register("output_layer")
-def output_layer(variable):
-    """ANIL (Raghu et al., 2020): the inner loop adapts the output layer alone."""
-    return "output" in variable.path.split("/")
-'''
+@ADAPTABLE.register("last_kernel")
+def last_kernel(variable):
+    return variable.path.endswith("output/kernel")
+"""
 
-META_SGD = """
+LEARNED_FACTORS = """
 import tensorflow as tf
 from maml_tf.meta.inner_updates import INNER_UPDATES, InnerUpdate
 
 
-@INNER_UPDATES.register("meta_sgd")
-class MetaSGD(InnerUpdate):
+@INNER_UPDATES.register("learned_factors")
+class LearnedFactors(InnerUpdate):
     def initial_params(self, weights, step_size):
         return {f"{name}/step_size": tf.fill(tf.shape(weight), step_size) for name, weight in weights.items()}
 
@@ -178,6 +178,7 @@ def written(tmp_path, monkeypatch):
     """A function that writes modules and a spec, and trains and tests the spec. What is registered is forgotten."""
     monkeypatch.syspath_prepend(str(tmp_path))
     built_in_experiments()
+    register_all()
     for registry in (DATASETS, NETWORKS, ADAPTABLE, INNER_UPDATES, EXPERIMENTS):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
     for name in list(ENVIRONMENTS):
@@ -232,16 +233,18 @@ def test_a_network(written):
 
 
 def test_a_choice_of_adaptable_weights(written, tmp_path):
-    changes = {"inner": {"adaptable": "output_layer"}}
-    result, spec = written(STRIPES_SPEC, changes, stripes=DATA_SET, anil=ANIL)
+    changes = {"inner": {"adaptable": "last_kernel"}}
+    result, spec = written(STRIPES_SPEC, changes, stripes=DATA_SET, last_kernel=LAST_KERNEL)
     from maml_tf.experiments.few_shot import FewShotExperiment
 
-    assert FewShotExperiment.build_learner(spec).adaptable == [False, False, True, True]
+    assert FewShotExperiment.build_learner(spec).adaptable == [False, False, True, False]
     assert np.isfinite(result.curves["1_shot"].mean).all()
 
 
 def test_an_inner_update_with_parameters(written, tmp_path):
-    result, spec = written(STRIPES_SPEC, {"inner": {"update": "meta_sgd"}}, stripes=DATA_SET, meta_sgd=META_SGD)
+    result, spec = written(
+        STRIPES_SPEC, {"inner": {"update": "learned_factors"}}, stripes=DATA_SET, learned_factors=LEARNED_FACTORS
+    )
     assert weight_names(spec, tmp_path) == 4 + 4  # weights and their step sizes
     assert np.isfinite(result.curves["1_shot"].mean).all()
 

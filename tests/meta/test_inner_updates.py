@@ -1,4 +1,4 @@
-"""Inner updates: gradient descent, and one with learned step sizes (Meta-SGD) written against the interface."""
+"""Inner updates: gradient descent, and one that adds parameters to theta (Meta-SGD)."""
 
 import numpy as np
 import pytest
@@ -10,21 +10,11 @@ from maml_tf.meta.inner_loop import adapt
 from maml_tf.meta.inner_updates import INNER_UPDATES, GradientDescent, InnerUpdate
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
+from maml_tf.methods import MetaSGD
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks.base import TaskBatch
 
 STEP_SIZE = 0.05
-
-
-class MetaSGD(InnerUpdate):
-    """theta' = theta - a * gradient with a learned step size `a` for every number in theta (Li et al. 2017)."""
-
-    def initial_params(self, weights, step_size):
-        return {f"step_size/{name}": tf.fill(w.shape, tf.constant(step_size, w.dtype)) for name, w in weights.items()}
-
-    def __call__(self, weights, gradients, own, step_size, step):
-        rates = iter(own)
-        return [w if g is None else w - next(rates) * g for w, g in zip(weights, gradients, strict=True)]
 
 
 class HalvedEachStep(InnerUpdate):
@@ -67,7 +57,7 @@ def test_added_parameters_follow_the_weights_in_theta(problem):
     learner = MAML(
         model, mean_squared_error, 0.3, 1, inner_update=MetaSGD(), adaptable=lambda variable: variable.name == "bias"
     )
-    assert learner.param_names[4:] == ["step_size/dense_1/bias", "step_size/output/bias"]
+    assert learner.param_names[4:] == ["dense_1/bias/step_size", "output/bias/step_size"]
     theta = learner.initial_params()
     assert len(theta) == 6
     np.testing.assert_array_equal(theta[4], np.full(4, 0.3))

@@ -2,6 +2,7 @@
 
 import functools
 
+from reproduce.beyond.table import block as beyond_block
 from reproduce.comparison.pages.claims import claims, panel_counts
 from reproduce.comparison.pages.example import example
 from reproduce.comparison.pages.glance import glance, status
@@ -17,6 +18,7 @@ from reproduce.comparison.pages.variants import VARIANTS, variants
 
 MAKERS = {
     "ablations": ablations,
+    "beyond": beyond_block,
     "cited": cited,
     "claims": claims,
     "example": example,

@@ -1,0 +1,68 @@
+"""Specs of Reptile (Nichol et al., 2018) on the tasks of the other methods."""
+
+import dataclasses
+from typing import ClassVar, Literal
+
+from maml_tf.errors import UsageError
+from maml_tf.experiments.checks import at_least_one
+from maml_tf.experiments.registry import register
+from maml_tf.experiments.sinusoid_spec import SinusoidSections
+from maml_tf.experiments.spec import BOTH_SETS, EvaluationSpec, InnerSpec, MetaSpec, SupervisedSpec, ValidationSpec
+from maml_tf.models.factory import NetworkSpec
+from maml_tf.tasks.datasets import ImageTaskSpec
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReptileInnerSpec(InnerSpec):
+    """The inner loop: an optimizer on mini-batches."""
+
+    step_size: float  # of the optimizer
+    optimizer: Literal["adam", "sgd"] = "adam"  # Adam with beta1 = 0
+    mini_batch: int | None = None  # examples of each step; all by default
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least_one(self, "mini_batch")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReptileMetaSpec(MetaSpec):
+    """The outer loop: an interpolation by `learning_rate`, epsilon."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.tasks_at_once is not None:
+            raise UsageError("tasks_at_once: not allowed; 'reptile' differentiates no inner steps")
+
+
+@register("image_classification", "reptile", implementation="maml_tf.experiments.reptile:ReptileFewShotExperiment")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReptileFewShotSpec(SupervisedSpec):
+    """N-way K-shot classification. Training uses shots + train_queries images of each class, and no query set."""
+
+    columns: ClassVar[tuple[str, str]] = BOTH_SETS
+    eval_batch_size: ClassVar[int] = 20
+
+    tasks: ImageTaskSpec
+    model: NetworkSpec
+    inner: ReptileInnerSpec
+    meta: ReptileMetaSpec
+    evaluation: EvaluationSpec
+    validation: ValidationSpec | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.inner.check_adapts(self.method)
+
+
+@register("sinusoid", "reptile", implementation="maml_tf.experiments.reptile:ReptileSinusoidExperiment")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReptileSinusoidSpec(SinusoidSections):
+    """Sinusoid regression. Training uses shots + queries points of each function."""
+
+    inner: ReptileInnerSpec  # pyright: ignore[reportIncompatibleVariableOverride]
+    meta: ReptileMetaSpec
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.inner.check_adapts(self.method)

@@ -1,0 +1,99 @@
+"""The table as Markdown, and the figure."""
+
+import pathlib
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from maml_tf.experiments.results import Result
+from reproduce import paths
+from reproduce.beyond.rows import Column, Row, costs_of, read_methods, result_of
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+NOT_RUN, NOTHING = "not run", "—"
+FIGURE = "beyond"
+
+
+def table(stores: Sequence[paths.Store]) -> str:
+    """The comparison: one row a method, ours and the published number of every column, cost and memory.
+
+    Args:
+        stores: where results are looked for; the first that has one counts.
+    """
+    methods, costs = read_methods(), costs_of(stores)
+    headers = ["method"]
+    for column in methods.columns.values():
+        headers += [column.title, "published"]
+    lines = [[*headers, "cost", "memory"]]
+    lines.append(["---"] * len(lines[0]))
+    for row in methods.rows:
+        cells = [row.title]
+        for name, column in methods.columns.items():
+            cells += [_ours(row, name, column, stores), _published(row, name)]
+        lines.append([*cells, *_cost(row, costs)])
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def block(record: Any, page: pathlib.Path) -> str:
+    """The table of the published results, for a generated page."""
+    return table((paths.PUBLISHED,))
+
+
+def _ours(row: Row, name: str, column: Column, stores: Sequence[paths.Store]) -> str:
+    if name not in row.specs:
+        return NOTHING
+    result = result_of(row.specs[name], column, stores)
+    if result is None:
+        return NOT_RUN
+    curve = result.curves[column.curve]
+    values = (curve.grad_steps.index(min(step, max(curve.grad_steps))) for step in column.steps)
+    shown = " / ".join(f"{curve.mean[i]:.3g} ± {curve.ci95[i]:.2g}" for i in values)
+    return f"{shown} ({_seeds(result)})"
+
+
+def _seeds(result: Result) -> str:
+    return "1 seed" if len(result.seeds) == 1 else f"{len(result.seeds)} seeds"
+
+
+def _published(row: Row, name: str) -> str:
+    found = row.published.get(name)
+    return NOTHING if found is None else f"{found.value} ({found.source})"
+
+
+def _cost(row: Row, costs: dict[str, dict[str, float]]) -> tuple[str, str]:
+    """The cost of a meta-iteration relative to MAML's and the peak memory, of every column that was measured."""
+    measured = [costs[spec] for spec in row.specs.values() if spec in costs]
+    if not measured:
+        return NOT_RUN, NOT_RUN
+    relative = " / ".join(f"{cost['relative']:.2f}" for cost in measured)
+    return relative, " / ".join(f"{cost['mebibytes']:.0f} MiB" for cost in measured)
+
+
+def figure(stores: Sequence[paths.Store]) -> "matplotlib.figure.Figure | None":
+    """The sinusoid's error after each gradient step, K = 5; None where fewer than two methods have a result."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    methods = read_methods()
+    column = methods.columns["sinusoid"]
+    found = {
+        row.title: result
+        for row in methods.rows
+        if "sinusoid" in row.specs and (result := result_of(row.specs["sinusoid"], column, stores)) is not None
+    }
+    if len(found) < 2:
+        return None
+    drawing, axis = plt.subplots(figsize=(8, 4.2))
+    for index, (title, result) in enumerate(found.items()):
+        curve = result.curves[column.curve]
+        style = ("-", "--", ":")[index // 7]
+        axis.plot(curve.grad_steps[1:], curve.mean[1:], style, color=f"C{index % 7}", label=textwrap.fill(title, 24))
+    axis.set_xlabel("gradient steps")
+    axis.set_ylabel("mean squared error, K = 5")
+    axis.set_yscale("log")
+    axis.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return drawing
