@@ -11,7 +11,6 @@ import maml_tf as mt
 from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.errors import UsageError
 from maml_tf.methods.reptile import one_at_a_time
-from maml_tf.training.interpolation import Interpolation
 
 ALPHA = 0.05
 
@@ -91,15 +90,6 @@ def test_the_validation_loss_is_that_of_the_query_set(problem):
     step = learner.meta_step([*map(tf.constant, weights)], batch, training=False)
     assert float(step.loss) == pytest.approx(numpy_maml.meta_loss(weights, tasks, ALPHA, 2), rel=1e-12)
     assert all(float(tf.reduce_max(tf.abs(g))) == 0 for g in step.gradients)
-
-
-def test_interpolation_moves_a_part_of_the_way():
-    optimizer = Interpolation(lambda iteration: 0.5 / tf.cast(iteration + 1, tf.float32))
-    state = optimizer.start([tf.constant([4.0])])
-    for expected in (2.0, 1.5):  # towards 0: half of the way, then a quarter
-        state = optimizer.apply(state, [state.params[0]])
-        np.testing.assert_array_equal(state.params[0], [expected])
-    assert int(state.iteration) == 2
 
 
 def test_a_keras_model_with_dropout_and_running_statistics(problem):
