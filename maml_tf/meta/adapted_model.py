@@ -189,4 +189,4 @@ class AdaptsToTasks(Learner):
         def steps(params, support):
             return self.inner_steps(params, support, num_steps)
 
-        write_saved_model(self, steps, theta(params, self), *support, path)
+        write_saved_model(self, steps, theta(params, self), support[0], support[1], path)
