@@ -263,10 +263,10 @@ lock: setup  ## write constraints.txt and docs/licences.md again, after a change
 	$(RUN) tests/tools/lock.py
 	$(RUN) tests/tools/licences.py
 
-kills: setup  ## kill trainings of every kind 40 times and resume them: each ends with the same bits (15 minutes)
+kills: setup  ## kill trainings of every kind 40 times and resume them: each ends with the same bits (10 minutes)
 	$(RUN) tests/tools/kills.py
 
-mutants: setup  ## over 100 one-line mutations of the science, each with the test that must fail on it; writes docs/mutants.md (20 minutes)
+mutants: setup  ## over 100 one-line mutations of the science, each with the test that must fail on it; writes docs/mutants.md (5 minutes)
 	$(RUN) tests/tools/mutants.py
 
 wheel-check: setup  ## install the wheel with other versions of the dependencies, and run the README's example from it (5 minutes)

@@ -291,12 +291,9 @@ def exit_codes() -> Iterator[None]:
     raise_for_signals()
     try:
         yield
-    except DataMissingError as error:
+    except (DataMissingError, UsageError) as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_DATA_MISSING)
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_USAGE)
+        sys.exit(EXIT_DATA_MISSING if isinstance(error, DataMissingError) else EXIT_USAGE)
     except (FloatingPointError, OSError) as error:
         told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else f"{error}"
         print("\n".join([f"error: {told}", *getattr(error, "__notes__", ())]), file=sys.stderr)
@@ -305,6 +302,10 @@ def exit_codes() -> Iterator[None]:
         told = str(interrupt) or "stopped; what trainings have saved stays, and the same command with --resume goes on"
         print(told, file=sys.stderr)
         sys.exit(EXIT_SIGNAL + getattr(interrupt, "number", signal.SIGINT))
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":  # TensorFlow's
+            told = "error: not enough memory, try smaller batches or a smaller network: "
+            print(told + str(error).partition("\n")[0], file=sys.stderr)
+        else:
+            traceback.print_exc()
         sys.exit(EXIT_USAGE)

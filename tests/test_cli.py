@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
-from maml_tf.cli import command_line, main, print_curves, spec_from
+from maml_tf.cli import command_line, exit_codes, main, print_curves, spec_from
 from maml_tf.experiments.results import Curve
 from maml_tf.experiments.spec import read_spec
 
@@ -44,6 +45,14 @@ def test_exit_codes_and_messages(tmp_path, monkeypatch, capsys):
         printed = capsys.readouterr().err
         assert (ended.value.code, message in printed) == (code, True), printed
         assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("error", [MemoryError("4 TiB"), tf.errors.ResourceExhaustedError(None, None, "4 TiB\nat 0x0")])
+def test_too_little_memory_is_a_message(error, capsys):
+    with pytest.raises(SystemExit) as ended, exit_codes():
+        raise error
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == ("error: not enough memory, try smaller batches or a smaller network: 4 TiB\n")
 
 
 def test_an_error_ends_the_process_with_its_exit_code_and_message(tmp_path):

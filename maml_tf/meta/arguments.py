@@ -56,7 +56,8 @@ def seed_number(name: str, value: Any) -> int:
     Raises:
         UsageError: it is something else; a fraction would be cut off, and a larger number would share its tasks.
     """
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool | np.bool_) or not 0 <= value < 2**31:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_)
+    if not whole or not 0 <= int(value) < 2**31:
         raise UsageError(f"{name}: {value!r} is not allowed; expected a whole number from 0 to 2^31 - 1")
     return int(value)
 
