@@ -11,6 +11,9 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Growth of the process's memory from which a garbage collection, which takes half a second, pays off.
+WORTH_COLLECTING = 100 * 2**20
+_kept = {"bytes": 0}  # memory after the last collection
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "data")]
 
 
@@ -22,7 +25,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True, scope="module")
 def memory_is_freed():
-    """After each test module, drops what TensorFlow and Keras keep until the process ends.
+    """After a test module, drops what TensorFlow and Keras keep until the process ends.
 
     A graph with a `tf.custom_gradient` registers its gradient functions under names that only this graph uses. They
     keep the graph alive, and TensorFlow has no way to remove them. XLA's compiled programs stay: for these, `make test`
@@ -35,11 +38,14 @@ def memory_is_freed():
         if name.startswith("CustomGradient-"):
             del functions[name]
     if "keras" in sys.modules:
-        sys.modules["keras"].backend.clear_session()
+        sys.modules["keras"].backend.clear_session(free_memory=False)
+    if not functions or _resident_bytes() < _kept["bytes"] + WORTH_COLLECTING:
+        return
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:  # glibc keeps freed memory until it is asked to return it
         trim(0)
+    _kept["bytes"] = _resident_bytes()
 
 
 @pytest.fixture
@@ -53,6 +59,25 @@ def without_xla(monkeypatch):
         return dataclasses.replace(choose(*arguments, **options), jit_compile=False)
 
     monkeypatch.setattr(TaskExecution, "choose", choose_graphs)
+
+
+@pytest.fixture
+def eagerly():
+    """Compiled functions run operation by operation. To trace one takes longer than its few calls in a small test."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def _resident_bytes() -> float:
+    """The memory of this process; infinite where the system does not tell."""
+    try:
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return float("inf")
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _gradient_functions() -> dict[str, object]:

@@ -17,6 +17,7 @@ from maml_tf.meta.learner import MetaStep
 from maml_tf.meta.losses import accuracy
 from maml_tf.models.batch_norm import averaged_statistics, given_statistics, recorded_statistics
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
+from maml_tf.tasks.class_images import ClassImages
 from maml_tf.tasks.random import split, uniform
 
 
@@ -24,24 +25,38 @@ class LabelledImages(TaskDistribution):
     """Batches for supervised training: images of all classes, labelled by class.
 
     Args:
-        images: uint8 [C, M, height, width, channels]; an array or a tensor.
+        images: uint8 [C, M, height, width, channels], an array or a tensor; or a list of C arrays [M, height, width,
+            channels] that differ in their numbers of images M.
+
+    Attributes:
+        num_classes: C.
+        image_shape: [height, width, channels].
     """
 
-    def __init__(self, images: np.ndarray | tf.Tensor):
-        self.examples = tf.convert_to_tensor(images)
-        self.classes, self.images_per_class, *self.image_shape = images.shape
-        self.images = tf.reshape(self.examples, [-1, *self.image_shape])
+    def __init__(self, images: np.ndarray | tf.Tensor | Sequence[np.ndarray]):
+        self.classes = ClassImages(images)
+        self.num_classes, self.image_shape = self.classes.num_classes, self.classes.image_shape
+        shape = [self.num_classes, self.classes.largest, *self.image_shape]
+        self.examples = tf.reshape(self.classes.images, shape) if self.classes.equal else None
 
     def over(self, examples: tf.Tensor) -> "LabelledImages":
         """The same with other images (see `TaskDistribution.over`)."""
         return LabelledImages(examples)
 
     def sample(self, seed: tf.Tensor | Sequence[int], num_tasks: int) -> TaskBatch:
-        """Draws `num_tasks` images with replacement, as the support set of one task; its query set is empty."""
+        """Draws `num_tasks` images with replacement, as the support set of one task; its query set is empty.
+
+        Every class is drawn equally often, however many images it has.
+        """
         class_seed, image_seed = split(seed, 2)
-        labels = tf.cast(uniform(class_seed, [num_tasks], 0.0, self.classes), tf.int32)
-        members = tf.cast(uniform(image_seed, [num_tasks], 0.0, self.images_per_class), tf.int32)
-        images = tf.gather(self.images, labels * self.images_per_class + members)
+        labels = tf.cast(uniform(class_seed, [num_tasks], 0.0, self.num_classes), tf.int32)
+        if self.classes.equal:
+            members = tf.cast(uniform(image_seed, [num_tasks], 0.0, self.classes.largest), tf.int32)
+        else:
+            counts = tf.gather(self.classes.counts, labels)
+            share = uniform(image_seed, [num_tasks], 0.0, 1.0)
+            members = tf.minimum(tf.cast(share * tf.cast(counts, tf.float32), tf.int32), counts - 1)
+        images = tf.gather(self.classes.images, tf.gather(self.classes.starts, labels) + members)
         images = tf.cast(images, tf.float32) / 255.0
         return TaskBatch(images[tf.newaxis], labels[tf.newaxis], images[tf.newaxis, :0], labels[tf.newaxis, :0])
 

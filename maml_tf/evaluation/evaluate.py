@@ -160,7 +160,7 @@ def evaluate(
     for name, values in zip(learner.param_names, given, strict=True):
         if not np.isfinite(values).all():
             raise UsageError(f"params: {name} has values that are not finite")
-    check_tasks(learner, tasks)
+    learner = check_tasks(learner, tasks)
     evaluation = Evaluation(
         learner,
         tasks,

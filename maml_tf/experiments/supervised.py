@@ -16,7 +16,6 @@ from maml_tf.baselines.supervised import (
     nearest_neighbour_accuracies,
     population_statistics,
 )
-from maml_tf.errors import UsageError
 from maml_tf.experiments.base import CompiledExperiment
 from maml_tf.experiments.few_shot_spec import SupervisedBaselineSpec
 from maml_tf.experiments.resumable_test import ResumableTest, code_digest, params_digest
@@ -44,14 +43,12 @@ class SupervisedExperiment(CompiledExperiment):
         super().__init__(spec, seed, data_folder)
         self.classes = spec.tasks.load(data_folder)
         self.data = self.classes["train"].source
-        images = self.classes["train"].images
-        if isinstance(images, list):
-            raise UsageError(f"{spec.name}: the method 'supervised' needs classes with the same number of images")
+        self.tasks = LabelledImages(self.classes["train"].images)
         self.model, self.tuned_model = (
-            spec.model.build(images.shape[2:], outputs) for outputs in (images.shape[0], spec.tasks.ways)
+            spec.model.build(tuple(self.tasks.image_shape), outputs)
+            for outputs in (self.tasks.num_classes, spec.tasks.ways)
         )
         self.learner = SupervisedTraining(self.model, mean_cross_entropy)
-        self.tasks = LabelledImages(images)
         batches = [
             self.tasks.sample(tf.constant([random.TUNING_TASKS[1], index]), STATISTICS_BATCH)
             for index in range(STATISTICS_BATCHES)

@@ -1,9 +1,11 @@
 """A model that was adapted to one task."""
 
+import copy
+import inspect
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -86,9 +88,11 @@ class AdaptedModel:
         Keras' BatchNormalization uses running statistics in predictions. Where the learner used the statistics of the
         batch (`batch_norm="batch"`), the new model has those of the support set. Its predictions then differ from those
         of the adapted model, and a warning says so.
+
+        Raises:
+            UsageError: the model's class does not say how it is made again.
         """
-        model = type(self.model).from_config(self.model.get_config())
-        model.set_weights(self.model.get_weights())
+        model = _copied(self.model, self._support_x)
         statistics = self._function.statistics_of(self.params, self._support_x)
         if statistics:
             warnings.warn(
@@ -107,6 +111,24 @@ class AdaptedModel:
         return model
 
 
+def _copied(model: keras.Model, x: Any) -> Any:
+    """A new model with the same layers and weights; x is the input that it is built with, if it is not yet."""
+    kind = type(model).__name__
+    wanted = (
+        f"keras_model: {kind} cannot be made again from its configuration. Give the class a method get_config that "
+        "returns the arguments of __init__ by name, and from_config where they are no plain values"
+    )
+    try:
+        takes_nothing = len(inspect.signature(type(model).__init__).parameters) == 1  # but self
+        copied = type(model)() if takes_nothing else type(model).from_config(model.get_config())
+        if not copied.built:
+            copied(x)
+        copied.set_weights(model.get_weights())
+    except Exception as error:  # the user's class can raise anything
+        raise UsageError(f"{wanted} ({type(error).__name__}: {str(error).strip().splitlines()[0]})") from error
+    return copied
+
+
 class AdaptsToTasks(Learner):
     """A learner that adapts its model to one task at a time.
 
@@ -117,6 +139,12 @@ class AdaptsToTasks(Learner):
 
     step_size: Any
     num_steps: int
+
+    def of_unequal_tasks(self) -> Self:
+        """See `Learner.of_unequal_tasks`."""
+        learner = copy.copy(self)
+        learner.task_execution = self.task_execution.of_unequal_tasks()
+        return learner
 
     def inner_steps(
         self, params: Sequence[tf.Tensor], support: Any, num_steps=None, step_size=None, training: bool = False

@@ -1,5 +1,6 @@
 """Compiled functions of tasks that are drawn from a seed, inside of the graph or before it."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,22 @@ def draw(tasks: TaskDistribution, seed: tf.Tensor | Sequence[int], index: tf.Ten
     return as_tensors(tasks.sample(tf.random.fold_in(tf.convert_to_tensor(seed), index, alg="philox"), num_tasks))
 
 
+def compiled(function: Callable[..., Any], *, jit_compile: bool = False, reduce_retracing: bool = False) -> Any:
+    """`tf.function` of a function that is made for one learner, without Autograph.
+
+    TensorFlow counts how often a function is traced by its source code, and would warn of retracing where the same code
+    is compiled for several learners, once for each. A partial object has a count for itself.
+
+    Args:
+        function: the function.
+        jit_compile: compile with XLA.
+        reduce_retracing: trace once for inputs whose sizes differ.
+    """
+    return tf.function(
+        functools.partial(function), jit_compile=jit_compile, autograph=False, reduce_retracing=reduce_retracing
+    )
+
+
 def compiled_with_tasks(
     function: Callable[..., Any], tasks: TaskDistribution, num_tasks: int, *, jit_compile: bool
 ) -> Callable[..., Any]:
@@ -37,10 +54,9 @@ def compiled_with_tasks(
     """
     if tasks.in_graph:
 
-        @tf.function(jit_compile=jit_compile, autograph=False)
         def with_draw(seed, index, *arguments):
             return function(draw(tasks, seed, index, num_tasks), *arguments)
 
-        return with_draw
-    compiled = tf.function(function, jit_compile=jit_compile, autograph=False, reduce_retracing=True)
-    return lambda seed, index, *arguments: compiled(draw(tasks, seed, index, num_tasks), *arguments)
+        return compiled(with_draw, jit_compile=jit_compile)
+    of_batch = compiled(function, jit_compile=jit_compile, reduce_retracing=True)
+    return lambda seed, index, *arguments: of_batch(draw(tasks, seed, index, num_tasks), *arguments)

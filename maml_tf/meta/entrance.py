@@ -19,8 +19,8 @@ OTHER_SEEDS = 3  # drawn before tasks are said to be always the same
 FEW_TASKS = 2
 
 
-def check_tasks(learner: Any, tasks: Any, name: str = "tasks") -> None:
-    """Draws a few tasks and computes the loss of one.
+def check_tasks(learner: Any, tasks: Any, name: str = "tasks") -> Any:
+    """Draws a few tasks and computes the loss of one. Returns the learner, which runs unequal tasks one by one.
 
     Args:
         learner: a MAML or one of the baselines.
@@ -49,13 +49,24 @@ def check_tasks(learner: Any, tasks: Any, name: str = "tasks") -> None:
             "be repeated or resumed to the same numbers",
             stacklevel=3,
         )
-    if all(_equal(batch, _draw(tasks, (0, 2 + other), name)) for other in range(OTHER_SEEDS)):
+    others = [_draw(tasks, (0, 2 + other), name) for other in range(OTHER_SEEDS)]
+    if all(_equal(batch, other) for other in others):
         warnings.warn(
             f"{name}: every seed gives the same tasks, so there is one task batch in all: `sample` ignores its seed "
             "(see mt.random, or mt.tasks.NumPyTasks for tasks drawn with NumPy)",
             stacklevel=3,
         )
+    if any(drawn.is_ragged for drawn in (batch, *others)):
+        learner = _of_unequal_tasks(learner, name)
     _check_fit(learner, batch, name)
+    return learner
+
+
+def _of_unequal_tasks(learner: Learner, name: str) -> Learner:
+    try:
+        return learner.of_unequal_tasks()
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from None
 
 
 def _what(value: Any) -> str:
@@ -99,11 +110,6 @@ def _check_compiled(tasks: TaskDistribution, batch: TaskBatch, name: str) -> Non
 
 def _check_fit(learner: Learner, batch: TaskBatch, name: str) -> None:
     """Whether the model takes the inputs and the loss the labels."""
-    if batch.is_ragged and learner.task_execution.vectorized:
-        raise UsageError(
-            f"{name}: the tasks differ in their numbers of examples, so they are run one by one: pass "
-            "vectorized=False to the learner"
-        )
     params = learner.initial_params()
     adapts = isinstance(learner, AdaptsToTasks)
     for part, x, y in (("support", *batch[:2]), ("query", *batch[2:]))[: 2 if adapts else 1]:

@@ -3,11 +3,12 @@
 import abc
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.meta.arguments import built_model
 from maml_tf.meta.functional import weight_names, weights_of
 from maml_tf.meta.model_function import BatchNormStatistics, ModelFunction
@@ -129,6 +130,17 @@ class Learner(abc.ABC):
     def seeded(self, params: Sequence[tf.Tensor], seed: tf.Tensor | Sequence[int] | None = None) -> list[tf.Tensor]:
         """theta of one task: with the states of the model's seed generators at its end, made of a stateless seed."""
         return [*params, *([] if seed is None else self.function.seeds(seed))]
+
+    def of_unequal_tasks(self) -> Self:
+        """A learner with the same model that runs its tasks one by one, since they differ in their numbers of examples.
+
+        Raises:
+            UsageError: the learner does not run tasks one by one, or the user asked for vectorised execution.
+        """
+        raise UsageError(
+            f"the tasks differ in their numbers of examples, and {type(self).__name__} trains on all of them as one "
+            "batch: draw tasks with equal numbers"
+        )
 
     def has_task_axis(self, weights: Sequence[tf.Tensor]) -> bool:
         """Whether batches have a task axis when the model is called with these weights: where the weights have one."""

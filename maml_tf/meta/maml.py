@@ -104,6 +104,8 @@ class MAML(AdaptsToTasks, Learner):
     def meta_step(self, params, batch, seed=None, training=None) -> MetaStep:
         """Line 10: the meta-loss of a TaskBatch, averaged over its tasks (PROTOCOL 1.1), and its gradient by theta."""
         batch, training = as_tensors(task_batch(batch)), self.function.training if training is None else training
+        if batch.is_ragged and self.task_execution.vectorized:
+            return self.of_unequal_tasks().meta_step(params, batch, seed, training)
         task_losses = functools.partial(self.task_execution.map, functools.partial(self.task_loss, training=training))
         if self.task_execution.low_rank_updates:  # the same losses, in another order of summation
             task_losses = functools.partial(low_rank_task_losses, self)

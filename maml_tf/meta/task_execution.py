@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import keras
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.meta.structures import dense, leading_size, rows
 from maml_tf.runtime import available_cores
 
@@ -37,12 +38,14 @@ class TaskExecution:
             training (`maml_tf/ops/low_rank_updates.py`). Requires vectorised execution.
         task_chunk: the largest number of tasks that are differentiated at a time, which bounds the memory. None: all
             tasks in vectorised execution, otherwise two for every core (benchmark workload `growth`).
+        vectorized_by_user: whether the user asked for vectorised execution.
     """
 
     vectorized: bool
     jit_compile: bool
     low_rank_updates: bool = False
     task_chunk: int | None = None
+    vectorized_by_user: bool = False
 
     @classmethod
     def choose(
@@ -68,6 +71,7 @@ class TaskExecution:
             ValueError: `vectorized` or `low_rank_updates` is asked for where it is impossible, or `task_chunk` is not
                 positive.
         """
+        low_rank_updates_asked = low_rank_updates
         if task_chunk is not None and task_chunk < 1:
             raise ValueError(f"task_chunk is {task_chunk}; expected a whole number from 1, or None")
         takes_task_axis = bool(getattr(model, "takes_task_axis", False))
@@ -76,6 +80,7 @@ class TaskExecution:
                 f"vectorized=True needs a model whose weights may have a task axis, as the models of maml_tf.models; "
                 f"{type(model).__name__} {model.name!r} does not say that it is one (takes_task_axis = True)"
             )
+        by_user = bool(vectorized)
         if vectorized is None:
             vectorized = takes_task_axis and not _has_state_or_losses(model) and not _convolves_on_cpu(model)
         possible = low_rank_possible and vectorized and hasattr(model, "call_with_updates")
@@ -86,7 +91,20 @@ class TaskExecution:
             )
         if low_rank_updates is None:
             low_rank_updates = possible and prefers_low_rank_updates(model)
-        return cls(vectorized, vectorized, bool(low_rank_updates), task_chunk)
+        return cls(vectorized, vectorized, bool(low_rank_updates), task_chunk, by_user or bool(low_rank_updates_asked))
+
+    def of_unequal_tasks(self) -> TaskExecution:
+        """The execution of tasks that differ in their numbers of examples: one by one.
+
+        Raises:
+            UsageError: the user asked for vectorised execution or low-rank updates.
+        """
+        if self.vectorized and self.vectorized_by_user:
+            raise UsageError(
+                "the tasks differ in their numbers of examples, so they are run one by one: pass vectorized=False to "
+                "the learner, without low_rank_updates"
+            )
+        return TaskExecution(vectorized=False, jit_compile=False, task_chunk=self.task_chunk)
 
     def map(self, function: Callable[..., Any], params: Sequence[tf.Tensor], tasks: Any, *, unroll: bool = True) -> Any:
         """Calls `function(params, support_x, support_y, query_x, query_y)` for the T tasks of a batch.

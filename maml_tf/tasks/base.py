@@ -56,7 +56,7 @@ class TaskBatch(NamedTuple):
         """A batch of tasks that may differ in their numbers of examples.
 
         Where they differ, the tensors are `tf.RaggedTensor`s. Such tasks are run one by one, each with exactly its own
-        examples: `MAML(..., vectorized=False)`.
+        examples.
 
         Args:
             tasks: T times (support_x, support_y, query_x, query_y) without a task axis.

@@ -87,13 +87,16 @@ def read_kept(run_dir: RunDirectory) -> Mapping[str, np.ndarray]:
 
 
 def label_problem(learner: Any, params: Sequence[tf.Tensor], batch: Any) -> str:
-    """What is wrong with integer labels, which XLA turns into NaN without a word; "" where nothing is.
+    """What is wrong with class labels, which XLA turns into NaN without a word; "" where nothing is, or the loss
+    compares values and not classes.
 
     Args:
-        learner: with a `forward` as in `maml_tf.meta.learner`.
+        learner: with a `forward` and a `loss` as in `maml_tf.meta.learner`.
         params: theta.
         batch: a TaskBatch.
     """
+    if getattr(getattr(getattr(learner, "loss", None), "losses", None), "kind", None) != "classes":
+        return ""
     try:
         outputs = int(learner.forward(params, batch.support_x[0]).shape[-1])
         labels = {name: np.asarray(getattr(batch, name)) for name in ("support_y", "query_y")}

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from maml_tf.meta.compiled import draw
+from maml_tf.meta.compiled import compiled, draw
 from maml_tf.meta.learner import Learner
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
 from maml_tf.training.adam import Adam
@@ -69,10 +69,9 @@ def compiled_loop(
         return state._replace(params=learner.after_step(state.params, model_state)), loss
 
     if not tasks.in_graph:
-        step = tf.function(meta_iteration, jit_compile=jit_compile, autograph=False, reduce_retracing=True)
+        step = compiled(meta_iteration, jit_compile=jit_compile, reduce_retracing=True)
         return functools.partial(_run_outside, step, draw_tasks)
 
-    @tf.function(jit_compile=jit_compile, autograph=False)
     def run(state: State, num_iterations: tf.Tensor, so_far: tf.Tensor | None = None) -> tuple[State, tf.Tensor]:
         # The loop carries the tasks of its next iteration. If the tasks were drawn where they are used, XLA would fuse
         # the draw into every loop that reads them and draw them again in each (benchmark workload `sinusoid`).
@@ -89,7 +88,7 @@ def compiled_loop(
         )
         return state, total / tf.cast(done, total.dtype) if so_far is None else total
 
-    return run
+    return compiled(run, jit_compile=jit_compile)
 
 
 def _run_outside(

@@ -101,13 +101,13 @@ def train(
     if run_dir is None and (resume or tensorboard):
         raise UsageError("run_dir: resume and tensorboard need a directory")
     chosen = chosen_optimizer(optimizer, learning_rate, getattr(learner, "interpolates", False))
-    check_tasks(learner, tasks)
+    learner = check_tasks(learner, tasks)
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
         check_writable(run_dir, "run_dir")
         run_dir = RunDirectory(run_dir, data=_data_of(tasks))
     if validation_tasks is not None:
-        check_tasks(learner, validation_tasks, "validation_tasks")
-        validate = negative_meta_loss(learner, validation_tasks, num_validation_tasks, batch_size)
+        validating = check_tasks(learner, validation_tasks, "validation_tasks")
+        validate = negative_meta_loss(validating, validation_tasks, num_validation_tasks, batch_size)
     validate_every = validate_every or max(1, iterations // VALIDATIONS_PER_RUN)
     half = half_way(iterations, validate_every) if validate else None
 

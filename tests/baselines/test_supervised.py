@@ -36,6 +36,16 @@ def test_labelled_images_carry_the_label_of_their_class():
     assert set(batch.support_y[0].numpy()) == set(range(7))
 
 
+def test_classes_of_unequal_size_are_drawn_equally_often():
+    counts = [1, 2, 17]
+    images = [np.stack([np.full((2, 2, 1), 20 * c + m, np.uint8) for m in range(n)]) for c, n in enumerate(counts)]
+    batch = LabelledImages(images).sample(tf.constant([1, 2]), 600)
+    labels, values = batch.support_y[0].numpy(), np.round(255 * batch.support_x[0, :, 0, 0, 0]).astype(int)
+    np.testing.assert_array_equal(values // 20, labels)
+    assert set(values) == {20 * c + m for c, n in enumerate(counts) for m in range(n)}  # every image of every class
+    assert np.bincount(labels).min() > 150  # of 200
+
+
 def test_pretraining_learns_and_fine_tuning_tells_new_classes_apart():
     """Classes are colours: after some steps on four of them, three new ones are told apart from one image each."""
     keras.utils.set_random_seed(0)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.errors import UsageError
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
 
@@ -56,3 +57,50 @@ def test_an_adapted_model_is_saved_as_a_keras_model(learner, tmp_path):
     np.testing.assert_allclose(loaded(x), adapted(x), rtol=1e-6)
     for variable, value in zip(learner.model.trainable_variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
+
+
+class Plain(keras.Model):
+    """Keras makes it again from no arguments at all, but without weights before it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+class OfLayer(Plain):
+    def __init__(self, dense):
+        super().__init__()
+        self.dense = dense
+
+
+class OfArray(Plain):
+    """What its configuration leaves out makes weights of another shape."""
+
+    def __init__(self, units=1):
+        super().__init__()
+        self.dense = keras.layers.Dense(units)
+
+    def get_config(self):
+        return {}
+
+
+def test_a_subclassed_model_is_made_again(learner):
+    x, y = np.ones((4, 2), np.float32), np.full((4, 1), 3.0, np.float32)
+    model = Plain()
+    model(x)
+    adapted = MAML(model, mean_squared_error, 0.1, 1).adapt(x, y)
+    again = adapted.keras_model()
+    assert again is not model
+    np.testing.assert_allclose(again(x), adapted(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("build", [lambda: OfLayer(keras.layers.Dense(1)), lambda: OfArray(3)])
+def test_a_model_that_cannot_be_made_again_says_what_to_define(build):
+    x, model = np.ones((4, 2), np.float32), build()
+    y = np.zeros(model(x).shape, np.float32)
+    adapted = MAML(model, mean_squared_error, 0.1, 1).adapt(x, y)
+    with pytest.raises(UsageError, match=r"keras_model: Of\w+ cannot be made again .* get_config that returns"):
+        adapted.keras_model()

@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.errors import UsageError
+from maml_tf.evaluation.evaluate import evaluate
 from maml_tf.meta.entrance import check_tasks
 from maml_tf.meta.maml import MAML
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
 from maml_tf.tasks.numpy_tasks import NumPyTasks
+from maml_tf.training.train import train
 
 GENERATOR = np.random.default_rng(0)
 
@@ -129,5 +132,28 @@ def test_what_is_no_distribution_is_named(learner, wrong):
 def test_tasks_of_unequal_sizes_are_run_one_by_one():
     learner = MAML(MLP(2, (4,), 3), "mean_cross_entropy", 0.1, 1, vectorized=True)
     ragged = NumPyTasks(lambda rng: 2 * (rng.normal(size=(n := rng.integers(1, 20), 2)), np.zeros(n, int)))
-    with pytest.raises(UsageError, match="pass vectorized=False to the learner"):
+    with pytest.raises(UsageError, match=r"^tasks: the tasks differ .* pass vectorized=False to the learner"):
         check_tasks(learner, ragged)
+    with pytest.raises(UsageError, match="pass vectorized=False to the learner"):
+        learner.meta_gradient(learner.initial_params(), ragged.sample((0, 1), 3))
+
+
+def test_a_learner_that_may_choose_runs_unequal_tasks_one_by_one(eagerly):
+    model = MLP(2, (4,), 3)
+    chosen, asked = (MAML(model, "mean_cross_entropy", 0.1, 1, vectorized=choice) for choice in (None, False))
+    assert chosen.task_execution.vectorized
+    ragged = NumPyTasks(lambda rng: 2 * (rng.normal(size=(n := rng.integers(1, 20), 2)), np.zeros(n, int)))
+    batch = ragged.sample((0, 1), 3)
+    found, expected = (tf.nest.flatten(m.meta_step(m.initial_params(), batch)) for m in (chosen, asked))
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    found, expected = (
+        train(m, ragged, iterations=1, batch_size=2, validation_tasks=ragged, num_validation_tasks=2)
+        for m in (chosen, asked)
+    )
+    assert found.losses == expected.losses
+    assert found.validations == expected.validations
+    assert evaluate(chosen, ragged, num_tasks=3).query.shape == (3, 2)
+    assert chosen.task_execution.vectorized  # as it was
+    with pytest.raises(UsageError, match=r"^tasks: the tasks differ .*JointTraining trains on all of them as one"):
+        check_tasks(JointTraining(model, "mean_cross_entropy"), ragged)

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 import yaml
+from helpers import SPECS
 from PIL import Image
 
 from maml_tf.errors import UsageError
@@ -40,7 +41,7 @@ def spec_of(tmp_path, dataset, **tasks):
     return read_spec(path)
 
 
-def test_a_spec_trains_on_a_folder(tmp_path, folder):
+def test_a_spec_trains_on_a_folder(tmp_path, folder, eagerly):
     from maml_tf.experiments.few_shot import FewShotExperiment
     from maml_tf.training.checkpoint import RunDirectory
 
@@ -62,6 +63,29 @@ def test_a_spec_trains_on_a_folder(tmp_path, folder):
     checkpoint = experiment.train(RunDirectory(tmp_path / "run"), TrainingOptions())
     scores, _ = experiment.evaluate(checkpoint)
     assert scores["1_shot"].shape == (4, 2)
+
+
+def test_the_supervised_baselines_train_on_classes_of_unequal_size(tmp_path, folder, monkeypatch, eagerly):
+    from maml_tf.experiments import supervised
+    from maml_tf.experiments.base import TrainingOptions
+    from maml_tf.training.checkpoint import RunDirectory
+
+    monkeypatch.setattr(supervised, "STATISTICS_BATCHES", 1)
+    spec = yaml.safe_load((SPECS / "miniimagenet_5way_baselines.yaml").read_text())
+    dataset = {"folder": str(folder), "side": 16, "split_seed": 0, "split": [0.5, 0.25, 0.25]}
+    spec["tasks"] = {"dataset": dataset, "ways": 2, "shots": 1, "train_queries": 1, "test_queries": 1}
+    spec["model"]["filters"] = 2
+    spec["meta"] |= {"iterations": 1, "batch_size": 4}
+    spec["inner"] |= {"step_grid": [0.1], "decay_grid": [1.0]}
+    spec["validation"] = {"every": 1, "tasks": 2, "steps": 0}
+    spec["evaluation"] = {"tasks": 2, "steps": 1, "shots": [1]}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(spec | {"targets": {}, "profiles": {}}))
+    experiment = supervised.SupervisedExperiment(read_spec(path), 1, tmp_path / "prepared")
+    assert isinstance(experiment.classes["train"].images, list)
+    checkpoint = experiment.train(RunDirectory(tmp_path / "run"), TrainingOptions())
+    scores, _ = experiment.evaluate(checkpoint)
+    assert scores["1_shot_nearest_neighbour"].shape == (2, 1)
 
 
 def test_defaults_and_three_folders(tmp_path, folder):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
-from maml_tf.meta.losses import cross_entropy_over_shots
+from maml_tf.meta.losses import cross_entropy_over_shots, mean_squared_error
 from maml_tf.meta.maml import MAML
 from maml_tf.models.mlp import MLP
 from maml_tf.tasks.base import TaskBatch
@@ -32,6 +32,13 @@ def test_labels_out_of_range_are_named():
         maml, params, TaskBatch(x, good, x, bad)
     )
     assert label_problem(maml, params, None) == ""
+
+
+@pytest.mark.parametrize("loss", [mean_squared_error, "mae", lambda y, p: tf.reduce_mean(tf.abs(y - p))], ids=str)
+def test_whole_numbers_that_are_values_are_not_blamed(loss):
+    maml = MAML(MLP(2, (3,), 1), loss, 0.01, 1)
+    x, y = tf.zeros([1, 5, 2]), tf.constant([[[3], [-7], [0], [100], [2]]])
+    assert label_problem(maml, maml.initial_params(), TaskBatch(x, y, x, y)) == ""
 
 
 def test_a_training_that_did_not_diverge_has_nothing_to_replay(tmp_path):
