@@ -50,7 +50,7 @@ def running_statistics(
     from maml_tf.models.batch_norm import averaged_statistics, recorded_statistics
     from maml_tf.tasks import random
 
-    @tf.function
+    @tf.function(autograph=False)
     def of_one_task(support_x, support_y, query_x):
         passes = []
         *before, adapted = learner.adapted_params(params, support_x, support_y)
@@ -109,8 +109,10 @@ def scores_of(experiment: Any, params: "Params") -> Iterator[tuple[str, np.ndarr
     from maml_tf.tasks import random
 
     spec = experiment.spec
-    for name, (queries, tasks, scale, predict) in variants(experiment, params).items():
-        evaluation = Evaluation(
+
+    @functools.cache  # compiled once for the variants that share it
+    def evaluation(queries: int, predict: Callable | None) -> Evaluation:
+        return Evaluation(
             experiment.learner,
             experiment.episodes("test", queries),
             accuracy,
@@ -118,8 +120,12 @@ def scores_of(experiment: Any, params: "Params") -> Iterator[tuple[str, np.ndarr
             eval_batch_size=spec.block(spec.evaluation.tasks),  # the same for ten times as many tasks
             predict=predict,
         )
-        step_size = scale * spec.inner.step_size
-        yield name, 100 * evaluation(params, seed=random.TEST_TASKS, num_tasks=tasks, step_size=step_size)
+
+    for name, (queries, tasks, scale, predict) in variants(experiment, params).items():
+        scores = evaluation(queries, predict)(
+            params, seed=random.TEST_TASKS, num_tasks=tasks, step_size=scale * spec.inner.step_size
+        )
+        yield name, 100 * scores
 
 
 def main() -> None:

@@ -1,6 +1,11 @@
-"""Every spec trains and is tested end to end at the smoke profile, on made-up images of the true shapes."""
+"""Every spec trains and is tested end to end at the smoke profile, on made-up images of the true shapes.
+
+The specs run operation by operation, which is faster than to compile what runs once. As they are compiled, tests/pins
+trains a spec of every experiment and method, and `make reproduce` trains and tests the sinusoid's.
+"""
 
 import dataclasses
+import functools
 import pathlib
 
 import keras
@@ -10,8 +15,12 @@ import tensorflow as tf
 from synthetic_data import FEW_IMAGES, write_mini_imagenet, write_omniglot
 
 from maml_tf.errors import DataMissingError
+from maml_tf.experiments import multi_task, sinusoid, supervised
+from maml_tf.experiments.rl import ReinforcementLearningExperiment
+from maml_tf.experiments.rl_spec import TrustRegionSpec
 from maml_tf.experiments.run import build_experiment, evaluate, train
-from maml_tf.experiments.spec import SupervisedSpec, read_spec
+from maml_tf.experiments.sinusoid_spec import MultiTaskAveragingSpec
+from maml_tf.experiments.spec import MetaSpec, read_spec
 from maml_tf.models.layers import Conv2D, Dense
 from maml_tf.tasks import mini_imagenet
 from maml_tf.training.adam import TrainingState
@@ -22,8 +31,8 @@ REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
 SPECS = sorted((REPRODUCE / "specs").glob("*.yaml"))
 TARGET_IDS = {target.id for target in read_targets(REPRODUCE / "targets.yaml").entries}
 
-# One spec of each kind that XLA compiles. The others differ from these in sizes and constants.
-COMPILED = {"sinusoid_maml", "omniglot_5way_1shot_nonconv", "omniglot_5way_1shot_context_vector"}
+pytestmark = pytest.mark.usefixtures("eagerly")
+HORIZON = 20  # time steps of locomotion and navigation; 100 and more in the paper
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +49,27 @@ def data_folder(tmp_path_factory):
     return folder
 
 
-def with_fewer_tests(spec):
-    """The spec with two held-out tasks, and no gradient step at test after the last that a target asks for.
-
-    Each step at test is compiled, which takes most of the time of a spec.
-    """
+def with_fewer_steps(spec):
+    """The spec with few tasks, iterations and filters, and no gradient step at test after the last of a target."""
     steps = max([1, *(answer.step for answer in spec.targets.values())])
-    evaluation = dataclasses.replace(spec.evaluation, steps=min(steps, spec.evaluation.steps))
-    if not isinstance(spec, SupervisedSpec):
-        return dataclasses.replace(spec, evaluation=evaluation)
-    spec = dataclasses.replace(spec, evaluation=dataclasses.replace(evaluation, tasks=2))
-    if spec.validation is None:
-        return spec
-    return dataclasses.replace(spec, validation=dataclasses.replace(spec.validation, tasks=2))
+    evaluation = dataclasses.replace(spec.evaluation, steps=min(steps, spec.evaluation.steps), tasks=2)
+    changed: dict = {"evaluation": evaluation}
+    meta = getattr(spec, "meta", None)
+    if isinstance(meta, TrustRegionSpec):
+        changed["meta"] = dataclasses.replace(meta, iterations=1, batch_size=min(2, meta.batch_size))
+    elif isinstance(meta, MetaSpec):
+        changed["meta"] = dataclasses.replace(meta, iterations=2)
+    if hasattr(spec.model, "filters"):
+        changed["model"] = dataclasses.replace(spec.model, filters=4)
+    if isinstance(spec, MultiTaskAveragingSpec):
+        strengths = spec.multitask.strengths[:2]
+        changed["multitask"] = dataclasses.replace(spec.multitask, max_steps=2, regressors=2, strengths=strengths)
+    changed["inner"] = dataclasses.replace(spec.inner, train_steps=min(2, spec.inner.train_steps))
+    if getattr(spec.inner, "step_grid", ()):
+        changed["inner"] = dataclasses.replace(changed["inner"], step_grid=spec.inner.step_grid[:2])
+    if getattr(spec, "validation", None) is not None:
+        changed["validation"] = dataclasses.replace(spec.validation, tasks=2)
+    return dataclasses.replace(spec, **changed)
 
 
 def trained(spec, folder, data_folder):
@@ -60,16 +77,25 @@ def trained(spec, folder, data_folder):
     return (train(spec, seed, runs_folder=folder / "runs", data_folder=data_folder) for seed in spec.seeds)
 
 
-def test_the_specs_that_are_compiled_exist():
-    assert {path.stem for path in SPECS} >= COMPILED
+@pytest.fixture(autouse=True)
+def small_numbers(monkeypatch):
+    """Trajectories end after a few time steps, and what no spec says is small too."""
+    built = ReinforcementLearningExperiment.__init__
+
+    def built_shorter(self, *arguments):
+        built(self, *arguments)
+        self.make_envs = functools.partial(self.make_envs, max_episode_steps=HORIZON)
+
+    monkeypatch.setattr(ReinforcementLearningExperiment, "__init__", built_shorter)
+    monkeypatch.setattr(sinusoid, "CHECK_BLOCKS", 1)
+    monkeypatch.setattr(multi_task, "PILOT_REGRESSORS", 1)
+    monkeypatch.setattr(supervised, "STATISTICS_BATCHES", 1)
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path, monkeypatch, request):
+def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
-    if path.stem not in COMPILED:
-        request.getfixturevalue("without_xla")
-    spec = with_fewer_tests(read_spec(path, "smoke"))
+    spec = with_fewer_steps(read_spec(path, "smoke"))
     assert set(spec.targets) <= TARGET_IDS
     result = evaluate(spec, trained(spec, tmp_path, data_folder), command="a test", weights_folder=tmp_path / "weights")
     assert set(result.targets) == set(spec.targets)
@@ -102,8 +128,8 @@ UNCHOSEN = ("sinusoid_maml", "sinusoid_multitask_no_reg", "omniglot_5way_1shot_n
 
 
 @pytest.mark.parametrize("name", UNCHOSEN)
-def test_weights_that_nothing_chose_are_tested_once(name, data_folder, without_xla):
-    spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
+def test_weights_that_nothing_chose_are_tested_once(name, data_folder):
+    spec = with_fewer_steps(read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke"))
     experiment = build_experiment(spec, 1, data_folder)
     params = [tf.convert_to_tensor(variable) for variable in experiment.model.trainable_variables]
     scores, settings = experiment.evaluate(Checkpoint(TrainingState.start(params)))
@@ -130,8 +156,8 @@ def test_the_last_model_is_tested_too_but_once_where_it_is_the_best(best_iterati
 
 
 @pytest.mark.parametrize("name", ["sinusoid_pretrained", "omniglot_5way_1shot_context_vector", "point_navigation_maml"])
-def test_what_is_finished_is_taken_as_it_is(name, data_folder, tmp_path, without_xla):
-    spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
+def test_what_is_finished_is_taken_as_it_is(name, data_folder, tmp_path):
+    spec = with_fewer_steps(read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke"))
     once, again = (
         evaluate(spec, trained(spec, tmp_path, data_folder), command="a test", weights_folder=tmp_path / "weights")
         for _ in range(2)

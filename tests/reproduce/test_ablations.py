@@ -31,7 +31,7 @@ def data_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def built(data_folder, monkeypatch, without_xla):
+def built(data_folder, monkeypatch, eagerly):
     """built(cell): its experiment, small, and parameters for it."""
     monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
     monkeypatch.setattr(ablations, "STATISTICS_TASKS", 2)
