@@ -182,11 +182,23 @@ class AdaptsToTasks(Learner):
             params: theta to start from; the model's own weights by default.
             training: whether Dropout and the like are on in the gradient steps. They are off in the predictions.
             seed: stateless seed of what they draw then.
+
+        Raises:
+            UsageError: an argument is not allowed or does not fit the model, or there is no example.
+            FloatingPointError: an adapted weight is not finite.
         """
         support = as_tensors((x, y))
+        if any(part is not None and part.shape.rank and part.shape[0] == 0 for part in tf.nest.flatten(support[0])):
+            raise UsageError("x: there are no examples; expected at least one")
         params = self.seeded(theta(params, self), seed)
         for after_step in self.inner_steps(params, support, num_steps, training=training):
             params = after_step  # the earlier ones are freed
+        for name, param in zip(self.param_names, params, strict=False) if tf.executing_eagerly() else ():
+            if param.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(param)):
+                raise FloatingPointError(
+                    f"adapt: {name} is not finite after the gradient steps. Try a smaller step size, and check x and y "
+                    "for values that are not finite"
+                )
         weights, _, state = self.parts(params)
         state = state[: len(self.function.state_variables)]
         return AdaptedModel(self.function, weights, state, support[0], self.loss)

@@ -34,6 +34,16 @@ def test_adapting_starts_from_the_params_that_are_given(learner):
         np.testing.assert_array_equal(found, reference)
 
 
+def test_a_task_without_examples_or_with_values_that_are_not_finite_is_refused(learner):
+    x, y = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    with pytest.raises(UsageError, match="x: there are no examples"):
+        learner.adapt(x[:0], y[:0])
+    for bad in (np.nan, np.inf):
+        for task in ((x * bad, y), (x, y + bad)):
+            with pytest.raises(FloatingPointError, match=r"adapt: dense.*/(kernel|bias) is not finite after"):
+                learner.adapt(*task)
+
+
 def test_a_float64_array_is_taken_as_the_models_type(learner):
     x, y = np.ones((4, 2)), np.zeros((4, 1))
     assert learner.adapt(x, y)(x).dtype == tf.float32
