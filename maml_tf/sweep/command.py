@@ -22,7 +22,7 @@ from maml_tf.sweep.sweep import Row, Sweep, rows_of
 from maml_tf.sweep.table import Display, counts, failures, table
 from maml_tf.training.progress import announce
 
-LAUNCHERS = ("local", "slurm")
+LAUNCHERS = ("local", "ray", "slurm")
 
 
 def add_sweep_options(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,9 @@ def add_sweep_options(parser: argparse.ArgumentParser) -> None:
         help="more tries for a job that fails; default: 0",
     )
     parser.add_argument(
+        "--address", metavar="HOST:PORT", help="of the Ray cluster; default: the one that this machine belongs to"
+    )
+    parser.add_argument(
         "--slurm",
         nargs="+",
         default=[],
@@ -49,7 +52,9 @@ def add_sweep_options(parser: argparse.ArgumentParser) -> None:
         help="options of sbatch, such as partition=long time=1440 (minutes)",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="run nothing; print a command for each training that is not finished"
+        "--dry-run",
+        action="store_true",
+        help="run nothing; print the commands of the trainings to do",
     )
 
 
@@ -93,6 +98,12 @@ def launcher_from(arguments: argparse.Namespace) -> Launcher:
     """
     if arguments.slurm and arguments.launcher != "slurm":
         raise UsageError(f"--slurm: not with --launcher {arguments.launcher}")
+    if arguments.address is not None and arguments.launcher != "ray":
+        raise UsageError(f"--address: not with --launcher {arguments.launcher}")
+    if arguments.launcher == "ray":
+        from maml_tf.sweep.ray import RayLauncher
+
+        return RayLauncher(arguments.cores_per_run, arguments.address or "auto")
     if arguments.launcher == "slurm":
         from maml_tf.sweep.slurm import SlurmLauncher
 
@@ -124,7 +135,7 @@ def print_commands(rows: Sequence[Row]) -> None:
     """Prints the command of each training that is not finished, quoted for the shell, and says what comes after."""
     trainings = [row for row in rows if row.job.run_folder is not None]
     for row in trainings:
-        if row.state != State.FINISHED:
+        if row.state not in (State.FINISHED, State.ELSEWHERE):
             print(in_folder(row.job))
     announce(counts(trainings))
     announce("when all trainings are finished, these commands test them and write the results:")

@@ -9,12 +9,15 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Collection
 
 from maml_tf.errors import EXIT_SIGNAL
 from maml_tf.sweep.jobs import Job
+from maml_tf.sweep.states import process_at_work
 
 TAIL_BYTES = 20_000
+SECONDS_TO_END = 60
 PR_SET_PDEATHSIG = 1  # of Linux' prctl: the signal that a process gets when its parent dies
 
 
@@ -54,11 +57,17 @@ def start(job: Job, cores: int, only: Collection[int] | None = None, own_session
 def run(job: Job, cores: int) -> int:
     """Runs the command of a job to its end and returns the exit code: what a cluster's worker does.
 
-    An interrupt of the worker ends the command by SIGTERM, so that a training saves its state.
+    An interrupt of the worker ends the command by SIGTERM, so that a training saves its state. The process of an
+    earlier worker that was lost may still be saving: it has a while to end.
     """
+    deadline = time.monotonic() + SECONDS_TO_END
+    while job.run_folder is not None and process_at_work(job.run_folder) and time.monotonic() < deadline:
+        time.sleep(1)
     process = start(job, cores)
     try:
-        return process.wait()
+        while (code := process.poll()) is None:  # no long wait: Ray's interrupt comes between two steps of Python
+            time.sleep(0.5)
+        return code
     except BaseException:
         process.terminate()
         process.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import math
 import os
+import pathlib
 import sys
 import time
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ def failures(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row.state == State.FAILED:
             tries = f" (try {row.tries})" if row.tries > 1 else ""
-            lines.append(f"{row.job.label}: {row.reason}{tries}; the end of {os.path.relpath(row.job.log)}:")
+            lines.append(f"{row.job.label}: {row.reason}{tries}; the end of {_short(row.job.log)}:")
             lines += [f"    {line}" for line in last_lines(row.job.log)]
         elif row.state == State.ELSEWHERE:
             lines.append(f"{row.job.label}: another process trains it: {row.reason}")
@@ -92,6 +93,11 @@ class Display:
         )
         sys.stderr.flush()
         self._drawn = len(lines)
+
+
+def _short(path: pathlib.Path) -> str:
+    """A path as the user would type it: from the working directory where it is inside."""
+    return os.path.relpath(path) if path.is_relative_to(pathlib.Path.cwd()) else str(path)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

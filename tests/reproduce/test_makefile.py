@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from reproduce import table1, table3
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 
@@ -57,6 +59,17 @@ def test_switches_can_be_on():
     words = last_command("fig4", "RESTART=1", "TENSORBOARD=yes")
     assert {"--restart", "--tensorboard"} <= set(words)
     assert "--resume" not in words
+
+
+@pytest.mark.parametrize(("target", "table"), [("table1", table1), ("table3", table3)])
+def test_a_launcher_trains_the_cells_of_a_table_first(target, table):
+    commands = make("--dry-run", target, "LAUNCHER=ray", "CORES=2", "SEEDS=1 2").stdout.splitlines()[-2:]
+    words = shlex.split(commands[0])
+    assert {pathlib.Path(word).stem for word in words if word.endswith(".yaml")} == set(table.REPRODUCTION.specs)
+    assert words[words.index("--seeds") :][:3] == ["--seeds", "1", "2"]
+    assert words[words.index("--launcher") :][:4] == ["--launcher", "ray", "--cores-per-run", "2"]
+    assert shlex.split(commands[1])[2] == f"reproduce.{target}"
+    assert "sweep" not in make("--dry-run", target).stdout
 
 
 @pytest.mark.parametrize("name", ["a b", "a; touch /tmp/x", "it's", "$$(id)", "`id`", "a&b", '"'])
