@@ -65,9 +65,11 @@ def without_xla(monkeypatch):
 def eagerly():
     """Compiled functions run operation by operation. To trace one takes longer than its few calls in a small test."""
     import tensorflow as tf
+    from tensorflow.python.autograph.core import ag_ctx
 
     tf.config.run_functions_eagerly(True)
-    yield
+    with ag_ctx.ControlStatusCtx(status=ag_ctx.Status.DISABLED):  # as in the functions
+        yield
     tf.config.run_functions_eagerly(False)
 
 

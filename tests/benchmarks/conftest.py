@@ -5,6 +5,7 @@ import importlib
 import pathlib
 
 import pytest
+import tensorflow as tf
 
 from benchmarks import benchmark
 from benchmarks.problems import write_problem
@@ -52,15 +53,20 @@ def described(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def problem(described, values_of, threads_stay):
+def problem(described, values_of, small_runs):
     """(problem, arrays, our meta-gradient) of a small version of a workload."""
     return *described, values_of("ours", "ours", *described)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def threads_stay():
-    """TensorFlow's threads are set once per process, and other tests run in this one."""
+def small_runs():
+    """TensorFlow's threads are set once per process, and other tests run in this one.
+
+    Its functions run operation by operation. The benchmark itself compares the values of what is compiled.
+    """
+    tf.config.run_functions_eagerly(True)
     with pytest.MonkeyPatch.context() as patch:
         for module in ("ours", "ours_rl"):
             patch.setattr(f"benchmarks.implementations.{module}.configure_runtime", lambda: None)
         yield
+    tf.config.run_functions_eagerly(False)

@@ -16,6 +16,8 @@ from maml_tf.experiments.registry import experiment_class
 from maml_tf.experiments.results import read_result
 from maml_tf.training.weights import write_weights
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def test_the_published_sinusoid_adapts_as_its_result_says():
     learner = mt.load("sinusoid_maml")

@@ -18,7 +18,7 @@ from maml_tf.training.checkpoint import RunDirectory
 
 NAME = "point_navigation_maml"
 SPEC = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs" / f"{NAME}.yaml"
-pytestmark = pytest.mark.usefixtures("without_xla")
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def spec_of(iterations=4, seeds=(1,), profile="paper"):

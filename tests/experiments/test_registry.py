@@ -19,7 +19,7 @@ from maml_tf.models.factory import NETWORKS
 from maml_tf.rl.envs.registry import ENVIRONMENTS
 from maml_tf.tasks.datasets import DATASETS
 
-pytestmark = pytest.mark.usefixtures("without_xla")
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 DATA_SET = '''
 import dataclasses

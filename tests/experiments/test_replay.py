@@ -11,6 +11,8 @@ from maml_tf.experiments.replay import replay
 from maml_tf.experiments.run import train
 from maml_tf.rl.sampling.sampler import Sampler
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def test_a_diverged_training_is_shown_task_by_task(tmp_path):
     spec = smoke_spec("sinusoid_maml")

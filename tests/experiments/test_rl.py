@@ -18,6 +18,7 @@ from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 from maml_tf.training.weights import write_weights
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
 
 

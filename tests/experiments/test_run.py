@@ -22,6 +22,7 @@ from maml_tf.tasks.image_set import ImageSet, hashes_of
 from maml_tf.training.checkpoint import RunDirectory
 
 SPEC = small_spec(seeds=(1,))
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 @pytest.fixture

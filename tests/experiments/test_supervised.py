@@ -14,6 +14,7 @@ from maml_tf.tasks import mini_imagenet
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 SPEC = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs" / "miniimagenet_5way_baselines.yaml"
 
 
@@ -36,11 +37,12 @@ def few_images(monkeypatch):
 
 
 def small_spec():
-    """Two settings to choose from, few tasks."""
+    """Two settings to choose from, few tasks and filters."""
     spec = read_spec(SPEC, "smoke")
     return dataclasses.replace(
         spec,
         tasks=dataclasses.replace(spec.tasks, test_queries=1),
+        model=dataclasses.replace(spec.model, filters=4),
         inner=dataclasses.replace(spec.inner, step_grid=(0.01, 0.1)),
         validation=dataclasses.replace(spec.validation, tasks=2),
         evaluation=dataclasses.replace(spec.evaluation, tasks=2, steps=1),

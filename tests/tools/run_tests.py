@@ -48,18 +48,17 @@ def split(path: str, *words: str) -> list[Part]:
 
 # The longest parts first, so that no core waits long at the end.
 PARTS = [
-    *split("tests/experiments/test_specs_run.py", "miniimagenet", "omniglot", "sinusoid"),
-    Part(["tests/benchmarks"]),
-    Part(["tests/rl"]),
     Part(["tests/examples", "tests/test_cli.py", "tests/test_docs.py", "tests/test_extending.py"]),
-    Part(["tests/experiments"]),
-    Part(["tests/reproduce"]),
-    Part(["tests/reproduce/test_ablations.py"]),
     Part(["tests/meta", "tests/evaluation"]),
+    Part(["tests/experiments/test_specs_run.py"]),
+    Part(["tests/rl"]),
+    Part(["tests/ops", "tests/models"]),
+    Part(["tests/experiments"]),
+    Part(["tests/benchmarks"]),
     Part(["tests/export"]),
+    Part(["tests/reproduce"]),
     *split("tests/pins", "miniimagenet"),
     Part(["tests/training", "tests/baselines"]),
-    Part(["tests/ops", "tests/models"]),
     Part(["tests"]),
 ]
 
