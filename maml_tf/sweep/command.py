@@ -103,7 +103,7 @@ def launcher_from(arguments: argparse.Namespace) -> Launcher:
     if arguments.launcher == "ray":
         from maml_tf.sweep.ray import RayLauncher
 
-        return RayLauncher(arguments.cores_per_run, arguments.address or "auto")
+        return RayLauncher(arguments.cores_per_run, "auto" if arguments.address is None else arguments.address)
     if arguments.launcher == "slurm":
         from maml_tf.sweep.slurm import SlurmLauncher
 

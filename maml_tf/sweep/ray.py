@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +16,7 @@ from maml_tf.sweep.processes import run
 from maml_tf.training.stopping import raise_for_signals
 
 NODE_FAILURES = 10  # so often Ray starts a job again whose node or worker is lost
+SECONDS_TO_ANSWER = 10
 
 
 class RayLauncher:
@@ -26,10 +29,11 @@ class RayLauncher:
         address: of the cluster: "HOST:PORT", or "auto" for the one that this machine belongs to.
 
     Raises:
-        UsageError: Ray is not installed, there is no cluster, or no node has the cores.
+        UsageError: the address is none, Ray is not installed, there is no cluster, or no node has the cores.
     """
 
     def __init__(self, cores_per_run: int, address: str):
+        _check_address(address)
         try:
             self._ray: Any = importlib.import_module("ray")
         except ImportError:
@@ -70,3 +74,16 @@ class RayLauncher:
             return Ended(job, self._ray.get(reference))
         except self._ray.exceptions.RayError as error:  # nodes were lost again and again, or the job was dropped
             return Ended(job, None, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+
+
+def _check_address(address: str) -> None:
+    """Refuses an address that is none, or where nothing answers: Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not re.fullmatch(r"[\w.-]+", host) or not re.fullmatch(r"[0-9]{1,5}", port):
+        raise UsageError(f"--address {address}: expected HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"--address {address}: there is no Ray cluster that can be used ({error})") from None

@@ -1,6 +1,7 @@
 """Jobs on a Ray cluster of two nodes on this machine, of which one is lost."""
 
 import importlib.util
+import socket
 import time
 
 import pytest
@@ -18,6 +19,20 @@ needs_ray = pytest.mark.skipif(not INSTALLED, reason="Ray is not installed (maml
 def test_without_ray_the_error_says_what_to_install():
     with pytest.raises(UsageError, match=r"pip install 'maml_tf\[ray\]'"):
         RayLauncher(1, "auto")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "local", "ray://host:10001", "host:", ":6379", "host:port", ""])
+def test_an_address_is_a_host_and_a_port(address):
+    with pytest.raises(UsageError, match=f"--address {address}: expected HOST:PORT"):
+        RayLauncher(1, address)
+
+
+def test_an_address_where_nothing_answers_is_an_error_at_once():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # nobody listens
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(UsageError, match=f"--address {address}: there is no Ray cluster"):
+            RayLauncher(1, address)
 
 
 @pytest.fixture(scope="module")
