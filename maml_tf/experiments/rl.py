@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,13 @@ import tensorflow as tf
 from maml_tf.errors import UsageError
 from maml_tf.experiments.base import Experiment, TrainingOptions
 from maml_tf.experiments.choices import adaptable_of
-from maml_tf.experiments.rl_spec import EnvironmentTaskSpec, PolicySections, RandomPolicySpec, TrustRegionSpec
+from maml_tf.experiments.rl_spec import (
+    EnvironmentTaskSpec,
+    PolicySections,
+    RandomPolicySpec,
+    TrainingTaskSpec,
+    TrustRegionSpec,
+)
 from maml_tf.rl.envs.goals import Directions
 from maml_tf.rl.envs.registry import environment
 from maml_tf.rl.envs.vector_env import TaskVectorEnv
@@ -156,10 +163,16 @@ class ReinforcementLearningExperiment(Experiment):
         return self.learner.adaptation(params, sampler, goals, step_sizes, rng)
 
 
-def make_envs(tasks: EnvironmentTaskSpec, num_envs: int) -> TaskVectorEnv:
-    """Environments of a spec's family, with its distribution of training goals."""
-    envs = environment(tasks.environment).vector_class(num_envs, reveal_task=tasks.reveal_task)
-    share = getattr(tasks, "backward_share", 0.5)
-    if isinstance(envs.goal_distribution, Directions):
-        envs.goal_distribution = envs.goal_distribution.with_backward_share(share)
+def make_envs(tasks: EnvironmentTaskSpec, num_envs: int, **options: Any) -> TaskVectorEnv:
+    """Environments of a spec's family, with its distribution of training goals.
+
+    Args:
+        tasks: section of a spec.
+        num_envs: number of environments.
+        options: further arguments of the family's class.
+    """
+    options = {"reveal_task": tasks.reveal_task} | options
+    envs = environment(tasks.environment).vector_class(num_envs, **options)
+    if isinstance(envs.goal_distribution, Directions) and isinstance(tasks, TrainingTaskSpec):
+        envs.goal_distribution = envs.goal_distribution.with_backward_share(tasks.backward_share)
     return envs
