@@ -19,6 +19,7 @@ from maml_tf.rl.trpo import TrustRegion
 TASKS, TRAJECTORIES, HORIZON = 4, 3, 20
 
 
+@functools.cache  # compiled once: nothing changes it
 def learner(num_steps=1, **region):
     keras.utils.set_random_seed(0)
     return MAMLTRPO(GaussianPolicy(2, 2, (8, 8)), 0.5, TrustRegion(**region), num_steps)

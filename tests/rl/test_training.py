@@ -18,11 +18,13 @@ from maml_tf.training.checkpoint import RunDirectory
 from maml_tf.training.weights import read_weights
 
 
+@functools.cache  # compiled once: its state is what `train` returns
 def trpo_learner():
     keras.utils.set_random_seed(1)
     return MAMLTRPO(GaussianPolicy(2, 2, (8, 8)), 0.5)
 
 
+@functools.cache
 def adam_learner():
     keras.utils.set_random_seed(1)
     return MAMLAdam(GaussianPolicy(2, 2, (8, 8)), 0.5, Adam(0.01))
@@ -144,10 +146,10 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_breakdown_names_the_training_and_the_iteration():
+def test_a_breakdown_names_the_training_and_the_iteration(monkeypatch):
     learner = trpo_learner()
     broken = [p * float("nan") for p in learner.initial_params()]
-    learner.initial_params = lambda: broken
+    monkeypatch.setattr(learner, "initial_params", lambda: broken)
     with pytest.raises(FloatingPointError, match=r"^2D \(paper, seed 1\): iteration 0 \(seed 1\): no finite actions"):
         trained(None, learner, label="2D (paper, seed 1)")
 
