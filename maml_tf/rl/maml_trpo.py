@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
+from maml_tf.meta.arguments import number, whole_number
 from maml_tf.meta.functional import weight_names
 from maml_tf.rl import trpo
 from maml_tf.rl.meta_objective import MetaObjective
@@ -74,7 +75,7 @@ class MAMLTRPO:
             the context vector (PROTOCOL 2.7). The others then keep their initial values.
 
     Raises:
-        UsageError: `meta_trained` is neither of these.
+        UsageError: `meta_trained` is neither of these, or a number is out of its range.
     """
 
     card: Any = None  # of published weights (see `maml_tf.load`)
@@ -92,6 +93,8 @@ class MAMLTRPO:
             raise UsageError(
                 f"meta_trained: {meta_trained!r} is not allowed; expected one of {', '.join(META_TRAINED)}"
             )
+        number("step_size", step_size)
+        whole_number("num_steps", num_steps, least=0)
         self.policy = policy
         self.objective = MetaObjective(policy, step_size, likelihood_ratio)
         changed = self.objective.adaptable if meta_trained == "adaptable" else np.ones_like(self.objective.adaptable)

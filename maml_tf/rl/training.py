@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from maml_tf._io import check_writable
 from maml_tf.errors import UsageError
-from maml_tf.meta.arguments import whole_number
+from maml_tf.meta.arguments import seed_number, whole_number
 from maml_tf.rl.maml_trpo import MAMLTRPO, MetaIteration
 from maml_tf.rl.sampling.sampler import Sampler
 from maml_tf.training.adam import TrainingState
@@ -71,6 +72,7 @@ def train(
         TrainingStoppedError: Ctrl-C or SIGTERM came. It is a KeyboardInterrupt; the state is saved.
     """
     whole_number("iterations", iterations, 0)
+    seed_number("seed", seed)
     if goal_every not in GOAL_EVERY:
         raise UsageError(f"goal_every: {goal_every!r} is not allowed; expected one of {', '.join(GOAL_EVERY)}")
     if chosen_model not in CHOSEN_MODELS:
@@ -78,6 +80,7 @@ def train(
     if run_dir is None and (resume or tensorboard or snapshots):
         raise UsageError("run_dir: resume, tensorboard and snapshots need a folder")
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
+        check_writable(run_dir, "run_dir")
         run_dir = RunDirectory(run_dir)
     checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
     if checkpoint.iteration >= iterations:

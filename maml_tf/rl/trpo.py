@@ -39,6 +39,10 @@ class TrustRegion:
     finite_differences: bool = False
 
     def __post_init__(self):
+        for name in ("max_kl", "damping", "tolerance", "backtrack_ratio"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not value >= 0:
+                raise UsageError(f"{name}: {value!r} is not allowed; expected a number from 0")
         # Negated comparisons, so that NaN is refused, too.
         if not 0 < self.max_kl < np.inf:
             raise UsageError(f"max_kl: {self.max_kl} is not allowed; expected a number above 0")
@@ -47,8 +51,9 @@ class TrustRegion:
         if not 0 < self.backtrack_ratio < 1:
             raise UsageError(f"backtrack_ratio: {self.backtrack_ratio} is not allowed; expected a number in (0, 1)")
         for name in ("iterations", "max_backtracks"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: {getattr(self, name)} is not allowed; expected a whole number from 1")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise UsageError(f"{name}: {value!r} is not allowed; expected a whole number from 1")
 
 
 @dataclasses.dataclass(frozen=True)

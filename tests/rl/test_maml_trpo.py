@@ -137,6 +137,19 @@ def test_the_context_vector_alone_can_be_meta_trained(sampler, goals):
     assert {name for name, moved in changed.items() if moved} == {"policy/context"}
 
 
+def test_step_sizes_and_numbers_of_steps_are_checked():
+    policy = GaussianPolicy(2, 2, (8, 8))
+    for options, message in (
+        ({"step_size": np.nan}, "step_size: nan is not allowed"),
+        ({"step_size": -0.1}, "step_size: -0.1 is not allowed"),
+        ({"step_size": "0.1"}, "step_size: '0.1' is not allowed"),
+        ({"num_steps": -1}, "num_steps: -1 is not allowed"),
+        ({"num_steps": 1.5}, "num_steps: 1.5 is not allowed"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            MAMLTRPO(policy, **{"step_size": 0.1} | options)
+
+
 def test_what_is_meta_trained_is_checked():
     with pytest.raises(UsageError, match="meta_trained: 'z' is not allowed; expected one of all, adaptable"):
         MAMLTRPO(GaussianPolicy(2, 2, (8, 8)), 0.5, meta_trained="z")

@@ -158,6 +158,8 @@ def test_a_breakdown_names_the_training_and_the_iteration(monkeypatch):
     ("options", "message"),
     [
         ({"iterations": -1}, "iterations: -1 is not allowed"),
+        ({"seed": -1}, "seed: -1 is not allowed"),
+        ({"seed": 1.5}, "seed: 1.5 is not allowed"),
         ({"goal_every": "episode"}, "goal_every: 'episode' is not allowed; expected one of task, trajectory"),
         ({"chosen_model": "first"}, "chosen_model: 'first' is not allowed; expected one of best_return, last"),
         ({"resume": True}, "run_dir: resume, tensorboard and snapshots need a folder"),

@@ -1,11 +1,14 @@
 """Conjugate gradient, finite differences and the line search on problems with known answers."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
+from maml_tf.errors import UsageError
 from maml_tf.rl import trpo
+from maml_tf.rl.trpo import TrustRegion
 
 
 @pytest.fixture
@@ -140,3 +143,22 @@ def test_a_breakdown_before_the_update_is_an_error(matrix):
     good = quadratic(matrix, np.full(12, np.nan))
     with pytest.raises(FloatingPointError, match="not finite before the update"):
         trpo.update(good, np.zeros(12), trpo.TrustRegion())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("max_kl", "0.01"),
+        ("max_kl", True),
+        ("max_kl", math.inf),
+        ("damping", None),
+        ("tolerance", -1.0),
+        ("tolerance", math.nan),
+        ("backtrack_ratio", 1.0),
+        ("iterations", 1.5),
+        ("max_backtracks", False),
+    ],
+)
+def test_settings_out_of_range_are_named(setting, value):
+    with pytest.raises(UsageError, match=rf"{setting}: .* is not allowed; expected a"):
+        TrustRegion(**{setting: value})

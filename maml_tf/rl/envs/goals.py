@@ -58,6 +58,8 @@ class UniformGoals(GoalDistribution):
     def __init__(
         self, low: float | np.ndarray, high: float | np.ndarray, shape: tuple[int, ...] = (), test_seed: int = 1
     ):
+        if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high)) and np.all(np.less_equal(low, high))):
+            raise UsageError(f"low, high: {low!r}, {high!r} are not allowed; expected finite numbers, low up to high")
         self.low = low
         self.high = high
         self.shape = shape

@@ -47,13 +47,14 @@ class Sampler:
         envs_per_task: int | None = None,
         keep_first_finished: bool = False,
     ):
-        if num_tasks < 1 or trajectories < 1:
-            raise UsageError(
-                f"num_tasks, trajectories: {num_tasks}, {trajectories} are not allowed; expected 1 or more"
-            )
+        envs_per_task = trajectories if envs_per_task is None else envs_per_task
+        sizes = {"num_tasks": num_tasks, "trajectories": trajectories, "envs_per_task": envs_per_task}
+        for name, value in sizes.items():
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise UsageError(f"{name}: {value!r} is not allowed; expected a whole number from 1")
         self.num_tasks = num_tasks
         self.keep_first_finished = keep_first_finished
-        self.envs_per_task = envs_per_task or trajectories
+        self.envs_per_task = envs_per_task
         self.tasks_per_thread = num_tasks if num_tasks % 2 else num_tasks // 2
         num_threads = num_tasks // self.tasks_per_thread
         self.envs = [make_envs(self.tasks_per_thread * self.envs_per_task) for _ in range(num_threads)]

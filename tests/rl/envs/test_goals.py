@@ -72,3 +72,9 @@ def test_training_directions_may_be_uneven():
 def test_a_share_of_backward_goals_is_between_0_and_1(share):
     with pytest.raises(UsageError, match=r"backward_share: .* expected a number between 0 and 1"):
         Directions(1, 0, 2, 1, backward_share=share)
+
+
+@pytest.mark.parametrize("bounds", [(2.0, 0.0), (np.nan, 1.0), (0.0, np.inf), (np.zeros(2), np.array([1.0, -1.0]))])
+def test_a_range_is_finite_and_not_turned_round(bounds):
+    with pytest.raises(UsageError, match=r"low, high: .* are not allowed; expected finite numbers, low up to high"):
+        UniformGoals(*bounds)

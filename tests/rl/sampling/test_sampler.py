@@ -208,3 +208,9 @@ def test_without_goals_every_trajectory_has_a_new_one():
 def test_errors_say_what_is_allowed(call, message):
     with pytest.raises(UsageError, match=message):
         call()
+
+
+@pytest.mark.parametrize("sizes", [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, -1), (1.5, 1, 1), (1, "2", 1), (True, 1, 1)])
+def test_numbers_of_tasks_trajectories_and_environments_are_checked(sizes):
+    with pytest.raises(UsageError, match=r"\w+: \S+ is not allowed; expected a whole number from 1"):
+        Sampler(PointNavigation, *sizes)
