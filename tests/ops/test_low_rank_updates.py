@@ -1,5 +1,7 @@
 """Adapting with low-rank updates equals adapting with materialised kernels."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -35,9 +37,10 @@ def problem():
     return params, TaskBatch(*images_and_labels(SHOTS), *images_and_labels(QUERIES))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("first_order", [False, True])
-@pytest.mark.parametrize("num_steps", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("num_steps", "first_order", "jit_compile"),
+    [*itertools.product([0, 1, 3], [False, True], [False]), (1, False, True), (3, False, True)],
+)
 def test_loss_and_meta_gradient_with_batch_norm(problem, num_steps, first_order, jit_compile):
     params, batch = problem
 
@@ -45,7 +48,10 @@ def test_loss_and_meta_gradient_with_batch_norm(problem, num_steps, first_order,
         learner = MAML(
             network(), LOSS, 0.4, num_steps, first_order=first_order, vectorized=True, low_rank_updates=low_rank_updates
         )
-        loss, gradients = tf.function(learner.meta_gradient, jit_compile=jit_compile)(params, batch)
+        meta_gradient = learner.meta_gradient
+        if jit_compile:
+            meta_gradient = tf.function(meta_gradient, jit_compile=True, autograph=False)
+        loss, gradients = meta_gradient(params, batch)
         return np.concatenate([[loss], *(np.ravel(g) for g in gradients)])
 
     found, expected = of(low_rank_updates=True), of(low_rank_updates=False)
