@@ -33,7 +33,7 @@ class Reptile(AdaptsToTasks):
     Args:
         model, loss, training, batch_norm, vectorized: see `MAML`.
         step_size: of the inner optimizer.
-        num_steps: k, number of inner steps in meta-training.
+        num_steps: k, number of inner steps in meta-training, at least 1.
         mini_batch: examples of each inner step, drawn without replacement; all examples by default, and where a set has
             no more.
         optimizer: "adam" with beta1 = 0, whose second moments start at 0 for every task, or "sgd".
@@ -56,7 +56,7 @@ class Reptile(AdaptsToTasks):
         batch_norm: BatchNormStatistics = "batch",
         vectorized: bool | None = None,
     ):
-        self.step_size, self.num_steps = number("step_size", step_size), whole_number("num_steps", num_steps, 0)
+        self.step_size, self.num_steps = number("step_size", step_size), whole_number("num_steps", num_steps)
         self.mini_batch = None if mini_batch is None else whole_number("mini_batch", mini_batch)
         if optimizer not in ("adam", "sgd"):
             raise UsageError(f"optimizer: {optimizer!r} is not allowed; expected 'adam' or 'sgd'")
@@ -91,10 +91,10 @@ class Reptile(AdaptsToTasks):
         axis = int(self.has_task_axis(params))
         both = [(support_x, query_x), (support_y, query_y)]
         x, y = (tf.nest.map_structure(lambda a, b: tf.concat([a, b], axis), *sets) for sets in both)
-        loss: Any = tf.zeros(seed.shape[:-1], params[0].dtype)  # where there are no steps
+        loss: Any = None
         keras_training = self.function.training
         for theta, last_loss in self._steps(self._seeded(params, seed), (x, y), None, None, keras_training, seed):
-            params, loss = theta, loss if last_loss is None else last_loss
+            params, loss = theta, last_loss
         weights, _, state = self.parts(params)
         return [loss, *weights, *state[: len(self.function.state_variables)]]
 

@@ -31,8 +31,6 @@ def main() -> int:
     own = paths.own_store(arguments.runs)
     for name in arguments.columns:
         _train(name, arguments, own)
-    if arguments.publish:
-        publish(own, paths.PUBLISHED)
     stores = (own, paths.PUBLISHED)
     text = table(stores)
     print(text)
@@ -45,6 +43,9 @@ def main() -> int:
 
         save(drawing, own.figures / f"{FIGURE}.png")
         print(f"drawn: {os.path.relpath(own.figures / f'{FIGURE}.png', paths.ROOT)}")
+    if arguments.publish:
+        for path in publish(own, paths.PUBLISHED):
+            print(f"published: {os.path.relpath(path, paths.ROOT)}")
     return 0
 
 

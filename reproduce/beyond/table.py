@@ -1,5 +1,6 @@
 """The table as Markdown, and the figure."""
 
+import math
 import pathlib
 import textwrap
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 NOT_RUN, NOTHING = "not run", "—"
 FIGURE = "beyond"
+DIVERGED = 1e4  # returns and accuracies are smaller
 
 
 def table(stores: Sequence[paths.Store]) -> str:
@@ -49,8 +51,15 @@ def _ours(row: Row, name: str, column: Column, stores: Sequence[paths.Store]) ->
         return NOT_RUN
     curve = result.curves[column.curve]
     values = (curve.grad_steps.index(min(step, max(curve.grad_steps))) for step in column.steps)
-    shown = " / ".join(f"{curve.mean[i]:.3g} ± {curve.ci95[i]:.2g}" for i in values)
+    shown = " / ".join(_shown(curve.mean[i], curve.ci95[i]) for i in values)
     return f"{shown} ({_seeds(result)})"
+
+
+def _shown(mean: float, ci95: float) -> str:
+    """A mean over test tasks; on some of them the error may grow without bound."""
+    if not math.isfinite(mean) or mean > DIVERGED:
+        return "diverges"
+    return f"{mean:.3g} ± {ci95:.2g}"
 
 
 def _seeds(result: Result) -> str:
@@ -91,7 +100,8 @@ def figure(stores: Sequence[paths.Store]) -> "matplotlib.figure.Figure | None":
     for index, (title, result) in enumerate(found.items()):
         curve = result.curves[column.curve]
         style = ("-", "--", ":")[index // 7]
-        axis.plot(curve.grad_steps[1:], curve.mean[1:], style, color=f"C{index % 7}", label=textwrap.fill(title, 24))
+        shown = [value if value < DIVERGED else math.nan for value in curve.mean[1:]]
+        axis.plot(curve.grad_steps[1:], shown, style, color=f"C{index % 7}", label=textwrap.fill(title, 24))
     axis.set_xlabel("gradient steps")
     axis.set_ylabel("mean squared error, K = 5")
     axis.set_yscale("log")

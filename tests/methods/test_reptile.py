@@ -129,6 +129,7 @@ def test_predictions_one_at_a_time_depend_on_no_other_query():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"num_steps": 0}, "num_steps: 0 is not allowed; expected a whole number from 1"),
         ({"mini_batch": 0}, "mini_batch: 0 is not allowed; expected a whole number from 1"),
         ({"optimizer": "adamw"}, "optimizer: 'adamw' is not allowed; expected 'adam' or 'sgd'"),
         ({"adaptable": lambda variable: False}, "adaptable: it chooses none of the weights"),
@@ -136,4 +137,4 @@ def test_predictions_one_at_a_time_depend_on_no_other_query():
 )
 def test_arguments_that_are_not_allowed(problem, options, message):
     with pytest.raises(UsageError, match=message):
-        mt.methods.Reptile(problem[0], "mse", ALPHA, 1, **options)
+        mt.methods.Reptile(problem[0], "mse", ALPHA, **({"num_steps": 1} | options))

@@ -57,6 +57,7 @@ PARTS = [
     Part(["tests/benchmarks"]),
     Part(["tests/export"]),
     Part(["tests/reproduce"]),
+    Part(["tests/methods"]),
     *split("tests/pins", "miniimagenet"),
     Part(["tests/training", "tests/baselines"]),
     Part(["tests"]),
