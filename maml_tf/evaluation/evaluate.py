@@ -94,7 +94,7 @@ class Scores:
 
     def __str__(self) -> str:
         wilson = self.are_accuracies and all(bool(np.all((x >= 0) & (x <= 1))) for x in (self.support, self.query))
-        lines = [f"{len(self.query)} tasks, mean and 95 % interval{', Wilson' if wilson else ''}"]
+        lines = [f"{len(self.query)} tasks, mean and 95 % interval" + (" (Wilson's in brackets)" if wilson else "")]
         columns = [
             _column("support set", self.support_mean, self.support_ci95, self.support_wilson95 if wilson else None),
             _column("query set", self.query_mean, self.query_ci95, self.query_wilson95 if wilson else None),

@@ -85,7 +85,7 @@ def test_accuracies_have_wilsons_interval_beside_the_papers():
     np.testing.assert_allclose(scores.query_wilson95, [[0.0945, 0.3424], [0.9055, 1.0]], atol=1e-4)
     np.testing.assert_array_equal(scores.support_wilson95, scores.query_wilson95)
     assert str(scores).splitlines() == [
-        "2 tasks, mean and 95 % interval, Wilson",
+        "2 tasks, mean and 95 % interval (Wilson's in brackets)",
         "gradient steps  support set                    query set",
         "0               0.5 ± 0.69 (0.0945 to 0.9055)  0.5 ± 0.69 (0.0945 to 0.9055)",
         "1               1 ± 0 (0.3424 to 1.0000)       1 ± 0 (0.3424 to 1.0000)",
