@@ -28,7 +28,7 @@ def main() -> None:
     )
     learner = mt.MAML(model, mt.losses.mean_squared_error, step_size=0.01, num_steps=1)
     tasks = mt.tasks.SinusoidTasks(shots=10, queries=10)
-    checkpoint = mt.train(learner, tasks, iterations=3000, batch_size=25, learning_rate=0.001, seed=0)
+    checkpoint = mt.train(learner, tasks, iterations=1000, batch_size=25, learning_rate=0.001, seed=0)
 
     x = np.linspace(-5, 5, 10, dtype=np.float32)[:, np.newaxis]
     adapted = learner.adapt(x, np.sin(x), num_steps=100, params=checkpoint.params)
