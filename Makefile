@@ -262,7 +262,7 @@ bench-peers: setup  ## speed compared with JAX, PyTorch, torchopt and envpool, e
 
 ##@ Development
 .PHONY: test lint lock kills mutants wheel-check clean clean-runs
-test: setup  ## the tests, in processes of at most 3 GB, one on each core (15 minutes)
+test: setup  ## the tests, in processes of at most 2.5 GB, one on each core (11 minutes)
 	$(RUN) tests/tools/run_tests.py
 
 lint: setup  ## style, formatting and types (15 seconds)

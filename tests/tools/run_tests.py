@@ -3,7 +3,7 @@
     python tests/tools/run_tests.py                # as `make test` does
     python tests/tools/run_tests.py --processes 1  # one part after the other
 
-XLA keeps compiled programs until a process ends. The parts keep each process below 3 GB on two cores. One part runs
+XLA keeps compiled programs until a process ends. The parts keep each process below 2.5 GB on two cores. One part runs
 on each core at a time. For each part, the script prints the result, the time, the time of all processors, and the peak
 memory of the largest process. The output of a part is printed where a test fails.
 
