@@ -162,8 +162,11 @@ class TaskExecution:
             gradient = tape.gradient(loss, params, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             return loss, list(map(dense, gradient)), [tf.reduce_sum(tensor, axis=0) / T for tensor in others]
 
-        # As a function of the graph, a part is traced once for all parts.
-        of_part = loss_and_gradient if tf.executing_eagerly() else tf.function(loss_and_gradient, autograph=False)
+        # In a graph a part is a function of its own, traced once for all parts. It is called, not inlined: TensorFlow's
+        # optimizer merged inlined parts into cycles.
+        of_part = loss_and_gradient
+        if not tf.executing_eagerly():
+            of_part = tf.function(of_part, autograph=False, experimental_attributes={"_noinline": True})
         loss: Any = 0.0
         gradients: list[tf.Tensor] = [tf.zeros_like(p) for p in params]
         of_parts, others = [], []

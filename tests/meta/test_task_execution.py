@@ -70,3 +70,23 @@ def test_a_function_is_mapped_over_the_tasks(vectorized, unroll):
     execution = TaskExecution(vectorized, jit_compile=False)
     found = execution.map(function, [tf.constant([1.0, -1.0])], batch, unroll=unroll)
     np.testing.assert_allclose(found, [-10.0] * 3)  # each task's two points differ by 1 in every tensor
+
+
+def test_one_task_is_traced_for_all_and_called_without_being_inlined():
+    """Tracing is most of the time to the first meta-step. Inlined, a Keras network of 16 tasks became a cyclic graph."""
+    traced = []
+
+    def counting_loss(labels, predictions):
+        traced.append(predictions)
+        return mean_squared_error(labels, predictions)
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2, "tanh"), keras.layers.Dense(1)])
+    learner = MAML(model, counting_loss, 0.1, 2)
+    values = tf.reshape(tf.range(30, dtype=tf.float32), [5, 6, 1]) / 30
+    batch = TaskBatch(values, values**2, values, values**2)
+    compiled = tf.function(learner.meta_gradient, autograph=False).get_concrete_function(learner.initial_params(), batch)
+    assert len(traced) == 3  # two inner steps and the query set, once
+    calls = [op for op in compiled.graph.get_operations() if op.type.endswith("PartitionedCall")]
+    assert len(calls) == 5
+    functions = {function.signature.name: function for function in compiled.graph.as_graph_def().library.function}
+    assert all(functions[op.get_attr("f").name].attr["_noinline"].b for op in calls)
