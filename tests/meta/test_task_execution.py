@@ -73,7 +73,7 @@ def test_a_function_is_mapped_over_the_tasks(vectorized, unroll):
 
 
 def test_one_task_is_traced_for_all_and_called_without_being_inlined():
-    """Tracing is most of the time to the first meta-step. Inlined, a Keras network of 16 tasks became a cyclic graph."""
+    """Tracing is most of the time to the first meta-step. Inlined, 16 tasks of a Keras network became a cyclic graph."""
     traced = []
 
     def counting_loss(labels, predictions):
@@ -84,7 +84,8 @@ def test_one_task_is_traced_for_all_and_called_without_being_inlined():
     learner = MAML(model, counting_loss, 0.1, 2)
     values = tf.reshape(tf.range(30, dtype=tf.float32), [5, 6, 1]) / 30
     batch = TaskBatch(values, values**2, values, values**2)
-    compiled = tf.function(learner.meta_gradient, autograph=False).get_concrete_function(learner.initial_params(), batch)
+    compiled = tf.function(learner.meta_gradient, autograph=False)
+    compiled = compiled.get_concrete_function(learner.initial_params(), batch)
     assert len(traced) == 3  # two inner steps and the query set, once
     calls = [op for op in compiled.graph.get_operations() if op.type.endswith("PartitionedCall")]
     assert len(calls) == 5
