@@ -73,7 +73,7 @@ def test_a_function_is_mapped_over_the_tasks(vectorized, unroll):
 
 
 def test_one_task_is_traced_for_all_and_called_without_being_inlined():
-    """Tracing is most of the time to the first meta-step. Inlined, 16 tasks of a Keras network became a cyclic graph."""
+    """Tracing is most of the time to the first meta-step. Inlined, 16 tasks of a Keras network became a cycle."""
     traced = []
 
     def counting_loss(labels, predictions):
