@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and read without a name or key that is given twice."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -28,6 +29,10 @@ UNREADABLE_NPZ = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+# In a folder that one process at a time may use.
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -123,6 +128,20 @@ def parse_json(text: str, **options: Any) -> Any:
         return json.loads(text, object_pairs_hook=_unique, **options)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def lock_or_holder(lock: IO[str]) -> str | None:
+    """Locks an open file until it is closed. The system releases it, too, when the process dies.
+
+    Returns:
+        None where the file is locked now; otherwise the process that holds it, as it wrote into the file.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        return lock.read().strip() or "process unknown"
+    return None
 
 
 def check_writable(folder: str | os.PathLike, name: str) -> None:

@@ -20,7 +20,7 @@ from reproduce import paths
 from reproduce.compare import write_comparison
 from reproduce.comparison import load_comparison
 from reproduce.comparison.gate import Judged, judged_by_published, read_expected, write_expected
-from reproduce.comparison.integrity import check_weights
+from reproduce.comparison.integrity import check_publishable
 from reproduce.comparison.verdicts import Comparison, compare
 from reproduce.index import reproductions
 from reproduce.reproduction import Figure
@@ -76,20 +76,13 @@ def _publishable(name, comparison: Comparison, yours, published) -> Result:
         raise UsageError(f"{name!r} is not allowed; expected one of the results in {yours.results}: {there}")
     result = comparison.own_results[name]
     path = result_path(name, result.profile, yours.results)
-    if not result.git_commit or result.git_commit == "unknown" or result.git_commit.endswith("+dirty"):
-        raise UsageError(
-            f"{path}: git_commit: {result.git_commit!r} is not allowed; commit the code and train with that commit"
-        )
+    check_publishable(result, path, yours.checkpoints)
     known = comparison.results.get(name)
     if known is not None and _precedence(known) > _precedence(result):
         raise UsageError(
             f"{path}: a result of the profile {result.profile!r} after {result.iterations_done} iterations does not "
             f"replace the published one, {known.profile!r} after {known.iterations_done}"
         )
-    check_weights(result, path, yours.checkpoints)
-    missing = [weights for weights in result.weights if not (yours.checkpoints / weights).exists()]
-    if missing:
-        raise UsageError(f"{path}: weights: {yours.checkpoints / missing[0]} is missing")
     return result
 
 

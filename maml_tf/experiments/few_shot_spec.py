@@ -52,22 +52,28 @@ class FineTuningSpec(InnerSpec):
         above_zero(self, "decay_grid")
 
 
-@register(
-    "image_classification", "maml", "context_vector", implementation="maml_tf.experiments.few_shot:FewShotExperiment"
-)
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FewShotSpec(SupervisedSpec):
-    """A cell of Tables 1 and 3."""
+class FewShotSections(SupervisedSpec):
+    """N-way K-shot classification by a method that adapts; `inner` and `meta` are the method's."""
 
     columns: ClassVar[tuple[str, str]] = BOTH_SETS
     eval_batch_size: ClassVar[int] = 20
 
     tasks: ImageTaskSpec
     model: NetworkSpec
-    inner: FewShotInnerSpec
-    meta: MetaSpec
     evaluation: EvaluationSpec
     validation: ValidationSpec | None = None
+
+
+@register(
+    "image_classification", "maml", "context_vector", implementation="maml_tf.experiments.few_shot:FewShotExperiment"
+)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FewShotSpec(FewShotSections):
+    """A cell of Tables 1 and 3."""
+
+    inner: FewShotInnerSpec
+    meta: MetaSpec
     maml_plus_plus: MAMLPlusPlusSpec | None = None
 
     def __post_init__(self):

@@ -1,15 +1,14 @@
 """Specs of Reptile (Nichol et al., 2018) on the tasks of the other methods."""
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Literal
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.checks import at_least_one
+from maml_tf.experiments.few_shot_spec import FewShotSections
 from maml_tf.experiments.registry import register
 from maml_tf.experiments.sinusoid_spec import SinusoidSections
-from maml_tf.experiments.spec import BOTH_SETS, EvaluationSpec, InnerSpec, MetaSpec, SupervisedSpec, ValidationSpec
-from maml_tf.models.factory import NetworkSpec
-from maml_tf.tasks.datasets import ImageTaskSpec
+from maml_tf.experiments.spec import InnerSpec, MetaSpec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,18 +36,11 @@ class ReptileMetaSpec(MetaSpec):
 
 @register("image_classification", "reptile", implementation="maml_tf.experiments.reptile:ReptileFewShotExperiment")
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReptileFewShotSpec(SupervisedSpec):
+class ReptileFewShotSpec(FewShotSections):
     """N-way K-shot classification. Training uses shots + train_queries images of each class, and no query set."""
 
-    columns: ClassVar[tuple[str, str]] = BOTH_SETS
-    eval_batch_size: ClassVar[int] = 20
-
-    tasks: ImageTaskSpec
-    model: NetworkSpec
     inner: ReptileInnerSpec
     meta: ReptileMetaSpec
-    evaluation: EvaluationSpec
-    validation: ValidationSpec | None = None
 
     def __post_init__(self):
         super().__post_init__()

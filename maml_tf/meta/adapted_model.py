@@ -190,9 +190,7 @@ class AdaptsToTasks(Learner):
         support = as_tensors((x, y))
         if any(part is not None and part.shape.rank and part.shape[0] == 0 for part in tf.nest.flatten(support[0])):
             raise UsageError("x: there are no examples; expected at least one")
-        params = self.seeded(theta(params, self), seed)
-        for after_step in self.inner_steps(params, support, num_steps, training=training):
-            params = after_step  # the earlier ones are freed
+        params = self._after_steps(theta(params, self), support, num_steps, training, seed)
         for name, param in zip(self.param_names, params, strict=False) if tf.executing_eagerly() else ():
             if param.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(param)):
                 raise FloatingPointError(
@@ -202,6 +200,13 @@ class AdaptsToTasks(Learner):
         weights, _, state = self.parts(params)
         state = state[: len(self.function.state_variables)]
         return AdaptedModel(self.function, weights, state, support[0], self.loss)
+
+    def _after_steps(self, params, support, num_steps, training=False, seed=(0, 0)) -> list[tf.Tensor]:
+        """theta after all inner steps, with the states of the model's seed generators at its end."""
+        params = self.seeded(params, seed)
+        for after_step in self.inner_steps(params, support, num_steps, training=training):
+            params = after_step  # the earlier ones are freed
+        return params
 
     def export(
         self,
@@ -226,7 +231,7 @@ class AdaptsToTasks(Learner):
         """
         support = as_tensors((x, y))
 
-        def steps(params, support):
-            return self.inner_steps(params, support, num_steps)
+        def after_steps(params, support):
+            return self._after_steps(params, support, num_steps)
 
-        write_saved_model(self, steps, theta(params, self), support[0], support[1], path)
+        write_saved_model(self, after_steps, theta(params, self), support[0], support[1], path)

@@ -5,12 +5,14 @@ subclass of `InnerUpdate` in a file that registers it in `INNER_UPDATES`.
 """
 
 import abc
+import functools
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from maml_tf._registry import Registry
 from maml_tf.errors import UsageError
+from maml_tf.meta.structures import in_dtype
 
 
 class InnerUpdate(abc.ABC):
@@ -58,9 +60,7 @@ class GradientDescent(InnerUpdate):
     """theta' = theta - alpha * gradient (equation 1)."""
 
     def __call__(self, weights, gradients, own, step_size, step):
-        def alpha(dtype):
-            return step_size if isinstance(step_size, float) else tf.cast(step_size, dtype)
-
+        alpha = functools.partial(in_dtype, step_size)
         return [w if g is None else w - alpha(g.dtype) * g for w, g in zip(weights, gradients, strict=True)]
 
 

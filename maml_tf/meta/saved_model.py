@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,12 +14,8 @@ from maml_tf.meta.structures import as_tensors
 
 #: a learner's weights and state by name
 Weights = dict[str, tf.Tensor]
-
-
-class Adapts(Protocol):
-    """What `MAML.inner_steps` does, with theta and a support set as its arguments."""
-
-    def __call__(self, params: Sequence[tf.Tensor], support: Any, /) -> Any: ...
+#: (theta, (x, y)) -> theta after the inner steps
+AfterSteps = Callable[[Sequence[tf.Tensor], Any], list[tf.Tensor]]
 
 
 class _Theta(keras.layers.Layer):
@@ -33,7 +29,7 @@ class _Theta(keras.layers.Layer):
 
 def write_saved_model(
     learner: Learner,
-    inner_steps: Adapts,
+    after_steps: AfterSteps,
     params: Sequence[tf.Tensor],
     support_x: Any,
     support_y: Any,
@@ -43,7 +39,7 @@ def write_saved_model(
 
     Args:
         learner: whose model predicts.
-        inner_steps: (theta, (x, y)) -> theta after 0, 1, ... inner steps.
+        after_steps: adapts theta to a support set.
         params: theta to start from; it is saved in the folder.
         support_x, support_y: a support set, for the types and shapes of those to come.
         path: the folder.
@@ -51,25 +47,28 @@ def write_saved_model(
     theta = _Theta(params)
     archive: Any = keras.export.ExportArchive()  # of the TensorFlow backend
     archive.track(theta)
-    for name, endpoint, signature in _endpoints(learner, inner_steps, theta, as_tensors((support_x, support_y))):
+    for name, endpoint, signature in _endpoints(learner, after_steps, theta, as_tensors((support_x, support_y))):
         archive.add_endpoint(name, endpoint, signature)
     with atomic_saved_model(path) as folder:
         archive.write_out(folder, verbose=False)
 
 
 def _endpoints(
-    learner: Learner, inner_steps: Adapts, theta: _Theta, support: Any
+    learner: Learner, after_steps: AfterSteps, theta: _Theta, support: Any
 ) -> list[tuple[str, Callable[..., Any], list[Any]]]:
     """The endpoints: their names, functions and signatures."""
     functions = learner.function
     names = [*weight_names(learner.model), *weight_names(learner.model, functions.state_variables)]
 
-    def adapt(support_x, support_y) -> Weights:
-        params = learner.seeded([value.value for value in theta.values], (0, 0))
-        for after_step in inner_steps(params, (support_x, support_y)):
-            params = after_step
+    def saved() -> list[tf.Tensor]:
+        return [variable.value for variable in theta.values]
+
+    def by_name(params: Sequence[tf.Tensor]) -> Weights:
         weights, _, state = learner.parts(params)
         return dict(zip(names, [*weights, *state[: len(functions.state_variables)]], strict=True))
+
+    def adapt(support_x, support_y) -> Weights:
+        return by_name(after_steps(saved(), (support_x, support_y)))
 
     def predict(weights: Weights, x):
         values, split = [weights[name] for name in names], len(learner.model.trainable_variables)
@@ -83,11 +82,7 @@ def _endpoints(
 
     support_specs = list(tf.nest.map_structure(lambda leaf: spec(leaf, leaf.shape[0]), support))
     query = tf.nest.map_structure(lambda leaf: spec(leaf, None), support[0])
-    weights, _, state = learner.parts([value.value for value in theta.values])
-    weight_specs = {
-        name: tf.TensorSpec(value.shape, value.dtype, name)
-        for name, value in zip(names, [*weights, *state[: len(functions.state_variables)]], strict=True)
-    }
+    weight_specs = {name: tf.TensorSpec(value.shape, value.dtype, name) for name, value in by_name(saved()).items()}
     return [
         ("adapt_and_predict", adapt_and_predict, [*support_specs, query]),
         ("adapt", adapt, support_specs),

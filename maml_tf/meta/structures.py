@@ -51,6 +51,11 @@ def dense(gradient: Any) -> Any:
     return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
 
 
+def in_dtype(number: Any, dtype: tf.DType) -> Any:
+    """A factor of tensors of a type: a Python number as it is, since a cast would round it to float32, or a tensor."""
+    return number if isinstance(number, float) else tf.cast(number, dtype)
+
+
 def _holds_arrays(structure):
     """Whether anything in a list is an array, a tensor or a dictionary, and not a Python number or string."""
     return any(

@@ -18,7 +18,7 @@ from maml_tf.meta.adapted_model import AdaptsToTasks
 from maml_tf.meta.arguments import number, task_batch, whole_number
 from maml_tf.meta.learner import MetaStep
 from maml_tf.meta.model_function import BatchNormStatistics
-from maml_tf.meta.structures import as_tensors, dense
+from maml_tf.meta.structures import as_tensors, dense, in_dtype
 from maml_tf.meta.task_execution import TaskExecution
 from maml_tf.tasks.random import uniform
 
@@ -123,8 +123,7 @@ class Reptile(AdaptsToTasks):
                 loss, state = self.set_loss(weights, batch, state, training)
             gradients = tape.gradient(loss, adapted, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             changes, moments = self._changes([*map(dense, gradients)], moments, step + 1)
-            sizes = (alpha if isinstance(alpha, float) else tf.cast(alpha, w.dtype) for w in adapted)
-            moved = (w - size * c for w, size, c in zip(adapted, sizes, changes, strict=True))
+            moved = (w - in_dtype(alpha, w.dtype) * c for w, c in zip(adapted, changes, strict=True))
             weights = [next(moved) if adapts else w for w, adapts in zip(weights, self.adaptable, strict=True)]
             yield [*weights, *state], loss
 

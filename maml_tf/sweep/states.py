@@ -6,15 +6,10 @@ This reads three arrays of `state.npz` (maml_tf/training/checkpoint.py) without 
 from __future__ import annotations
 
 import enum
-import fcntl
 import pathlib
 from typing import NamedTuple
 
-import numpy as np
-
-from maml_tf._io import UNREADABLE_NPZ
-
-LOCK = ".lock"
+from maml_tf._io import LOCK, UNREADABLE_NPZ, lock_or_holder, open_npz
 
 
 class State(enum.StrEnum):
@@ -47,7 +42,7 @@ def read_reached(run_folder: pathlib.Path, iterations: int) -> Reached:
         iterations: of the whole training.
     """
     try:
-        with np.load(run_folder / "state.npz") as archive:
+        with open_npz(run_folder / "state.npz") as archive:
             iteration, seconds = int(archive["iteration"]), float(archive["seconds"].sum())
             ended = iteration >= iterations and "validation_due" not in archive
     except UNREADABLE_NPZ:
@@ -62,10 +57,6 @@ def process_at_work(run_folder: pathlib.Path) -> str | None:
     """
     try:
         with open(run_folder / LOCK, "r+", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return lock.read().strip() or "process unknown"
+            return lock_or_holder(lock)
     except OSError:  # no lock, or none that this user may take
         return None
-    return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import pathlib
@@ -18,12 +17,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from maml_tf._io import UNREADABLE_NPZ, atomic_write, open_npz
+from maml_tf._io import LOCK, UNREADABLE_NPZ, atomic_write, lock_or_holder, open_npz
 from maml_tf.errors import UsageError
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.keras_optimizer import OptimizerState
-
-LOCK = ".lock"
 
 
 @dataclasses.dataclass
@@ -149,14 +146,11 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with open(self.path / LOCK, "a+", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                process = lock.read().strip() or "process unknown"
+            process = lock_or_holder(lock)
+            if process is not None:
                 raise UsageError(
                     f"{self.path}: another training is under way there: {process}. Wait until it has ended, or stop it"
-                ) from None
+                )
             lock.seek(0)
             lock.truncate()
             lock.write(f"process {os.getpid()} on {platform.node()}, started as {shlex.join(sys.argv)}\n")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from maml_tf.meta.structures import in_dtype
 from maml_tf.training.adam import TrainingState
 
 
@@ -27,8 +28,5 @@ class Interpolation:
     def apply(self, state: TrainingState, gradients: Sequence[tf.Tensor]) -> TrainingState:
         """The state after one step along `gradients`, which have the shapes of `state.params`."""
         epsilon = self.learning_rate(state.iteration) if callable(self.learning_rate) else self.learning_rate
-        params = [
-            p - (epsilon if isinstance(epsilon, float) else tf.cast(epsilon, p.dtype)) * g
-            for p, g in zip(state.params, gradients, strict=True)
-        ]
+        params = [p - in_dtype(epsilon, p.dtype) * g for p, g in zip(state.params, gradients, strict=True)]
         return state._replace(iteration=state.iteration + 1, params=params)

@@ -19,6 +19,7 @@ from maml_tf.experiments.results import read_results, result_path
 from reproduce import paths
 from reproduce.beyond.rows import COST, beyond_store, read_methods, result_of, spec_path
 from reproduce.beyond.table import FIGURE, figure, table
+from reproduce.comparison.integrity import check_publishable
 
 
 def main() -> int:
@@ -71,18 +72,14 @@ def publish(own: paths.Store, published: paths.Store) -> list[str]:
     """Copies the results of `specs/beyond` with their weights, the costs and the figure; returns what was copied.
 
     Raises:
-        UsageError: a result was measured by uncommitted code, or its weights are missing. Then nothing is copied.
+        UsageError: see `check_publishable`. Then nothing is copied.
     """
     source, target, copies = beyond_store(own), beyond_store(published), []
     for name, result in read_results(source.results).items() if source.results.is_dir() else ():
         path = result_path(name, result.profile, source.results)
-        if not result.git_commit or result.git_commit == "unknown" or result.git_commit.endswith("+dirty"):
-            raise UsageError(f"{path}: git_commit: {result.git_commit!r} is not allowed; train with committed code")
+        check_publishable(result, path, source.checkpoints)
         copies.append((path, result_path(name, result.profile, target.results)))
-        for weights in result.weights:
-            if not (source.checkpoints / weights).exists():
-                raise UsageError(f"{path}: weights: {source.checkpoints / weights} is missing")
-            copies.append((source.checkpoints / weights, target.checkpoints / weights))
+        copies += [(source.checkpoints / weights, target.checkpoints / weights) for weights in result.weights]
     for there, here in (
         (source.comparison / COST, target.comparison / COST),
         (own.figures / f"{FIGURE}.png", published.figures / f"{FIGURE}.png"),

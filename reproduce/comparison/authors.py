@@ -1,11 +1,11 @@
 """The authors' returns of every test task (reproduce/authors_returns.json), and the goals of those tasks."""
 
 import dataclasses
-import json
 import pathlib
 
 import numpy as np
 
+from maml_tf._io import parse_json
 from maml_tf.errors import UsageError
 from reproduce.comparison.targets import Target
 
@@ -40,7 +40,7 @@ def read_authors_returns(path: str | pathlib.Path) -> AuthorsReturns:
     """Reads authors_returns.json; UsageError names the file and the key that is wrong."""
     path = pathlib.Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         read = AuthorsReturns(
             *({name: np.asarray(rows, float) for name, rows in content[key].items()} for key in ("goals", "returns"))
         )

@@ -93,6 +93,18 @@ def check_weights(result: Result, path: pathlib.Path, checkpoints: pathlib.Path)
             raise UsageError(f"{path}: weights.{name}: {file} has another checksum; it is not of this result")
 
 
+def check_publishable(result: Result, path: pathlib.Path, checkpoints: pathlib.Path) -> None:
+    """Refuses a result that uncommitted code measured, or whose weights are missing or others."""
+    if not result.git_commit or result.git_commit == "unknown" or result.git_commit.endswith("+dirty"):
+        raise UsageError(
+            f"{path}: git_commit: {result.git_commit!r} is not allowed; commit the code and train with that commit"
+        )
+    check_weights(result, path, checkpoints)
+    missing = [weights for weights in result.weights if not (checkpoints / weights).exists()]
+    if missing:
+        raise UsageError(f"{path}: weights: {checkpoints / missing[0]} is missing")
+
+
 def _check_curve(curve, metric, at):
     for point, step in enumerate(curve.grad_steps):
         per_seed = [values[point] for values in curve.per_seed]
