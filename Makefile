@@ -250,14 +250,17 @@ docs: setup  ## the documentation in site/, which opens from disk; its generated
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 ##@ Benchmarks
-.PHONY: bench bench-growth bench-peers
+.PHONY: bench bench-growth bench-first-step bench-peers
 bench: setup  ## speed compared with the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)
 	$(RUN) -m benchmarks.run
 
 bench-growth: setup  ## how time and peak memory grow with tasks, shots, inner steps and image size (5 minutes)
 	$(RUN) -m benchmarks.run --growth
 
-bench-peers: setup  ## speed compared with JAX, PyTorch, torchopt and envpool, each installed in a separate folder (2 hours)
+bench-first-step: setup  ## the time to the first meta-gradient, beside PyTorch's and JAX's (10 minutes)
+	$(RUN) -m benchmarks.run --first-step --peers
+
+bench-peers: setup  ## speed compared with JAX (needs python3.12), PyTorch, torchopt and envpool, each installed in a separate folder (2 hours)
 	$(RUN) -m benchmarks.run --peers
 
 ##@ Development

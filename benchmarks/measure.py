@@ -24,7 +24,7 @@ TURN_SECONDS = 0.25  # a turn lasts about this long, so that the clock's resolut
 # An implementation that has been timed for this long gets no further turn. Some peers take a hundred times as long as
 # ours.
 TOTAL_SECONDS = 60
-BOUNDS = ("sgemm", "convolutions")  # these compute no meta-gradient; they show a bound on the time of one
+BOUNDS = ("sgemm", "convolutions", "call")  # these compute no meta-gradient; they show a bound on the time of one
 ROUNDED = ("ours_bfloat16",)  # their difference is the price of their speed: it is measured but not limited
 START_LIMIT = 600  # seconds until the first result: peers' compilers are slow on convolutions
 
@@ -143,7 +143,7 @@ def _start(
     Returns:
         Its process, its entry without timings, and the seconds of a repetition.
     """
-    process = _process(problem, problem_file, name, cores)
+    process = start_worker(problem, problem_file, name, cores)
     stack.callback(process.close)
     values = _values_file(problem, name)
     values.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +172,8 @@ def _start(
     return process, entry, seconds
 
 
-def _process(problem: dict[str, Any], problem_file: pathlib.Path, name: str, cores: set[int]) -> WorkerProcess:
+def start_worker(problem: dict[str, Any], problem_file: pathlib.Path, name: str, cores: set[int]) -> WorkerProcess:
+    """Starts the process of an implementation."""
     where = (REINFORCEMENT_LEARNING if "environment" in problem else SUPERVISED)[name]
     log = FOLDER / "logs" / f"{problem['workload']}-{name}.txt"
     return WorkerProcess(python_of(where.venv), where.module, name, problem_file, cores, log)
@@ -187,6 +188,6 @@ def _values_in_float64(problem: dict[str, Any], problem_file: pathlib.Path, core
     name = "ours_float64"
     values = _values_file(problem, name)
     if not values.exists() or values.stat().st_mtime < _values_file(problem, "ours").stat().st_mtime:
-        with contextlib.closing(_process(problem, problem_file, name, cores)) as process:
+        with contextlib.closing(start_worker(problem, problem_file, name, cores)) as process:
             process.ask(1, save=values, limit=START_LIMIT)
     return read_values(values)

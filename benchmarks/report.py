@@ -3,6 +3,7 @@
 import json
 import pathlib
 
+from benchmarks.first_step import first_step_rows
 from benchmarks.growth import AXES, GROWTH_BASE, draw_growth
 from benchmarks.tables import (
     Runs,
@@ -55,7 +56,8 @@ def write_report(folder: str | pathlib.Path) -> None:
     """Writes the report of a folder of measurements.
 
     Args:
-        folder: holds `<workload>.json`, `<workload>_peers.json` and `growth.json`. Any of them may be missing.
+        folder: holds `<workload>.json`, `<workload>_peers.json`, `growth.json` and `first_step.json`. Any may be
+            missing.
 
     Raises:
         UsageError: there is no measurement, or a file is not one.
@@ -73,6 +75,8 @@ def write_report(folder: str | pathlib.Path) -> None:
             f"## Growth\n\n![growth](growth.png)\n\nOur second-order meta-gradient of the mini-ImageNet network on one "
             f"core. One size varies, the others are {base}. {origin(growth)}\n"
         )
+    if (folder / "first_step.json").exists():
+        parts.append(_first_steps(json.loads((folder / "first_step.json").read_text(encoding="utf-8"))))
     parts += [f"## Every implementation\n\n{details(measured)}"]
     with atomic_write(folder / "README.md") as file:
         file.write("\n".join(parts))
@@ -117,6 +121,17 @@ def not_reached(measured: dict[str, Runs]) -> str:
         for (what, target, why), found in misses.items()
     ]
     return "\n".join(["## Targets that are not reached", "", *lines, ""])
+
+
+def _first_steps(content: dict) -> str:
+    """The section on the time to the first meta-gradient."""
+    header, rows = first_step_rows(content["workloads"])
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
+    note = (
+        f"From the start of a process to the end of its first meta-gradient on {cores_in_words(content['cores'])}: the "
+        "median of new processes, and their processor time in brackets."
+    )
+    return "\n".join(["## First meta-gradient", "", *lines, "", f"{note} {origin(content)}", ""])
 
 
 def _quantity(kind: str, sampling: bool) -> str:

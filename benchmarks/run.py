@@ -14,11 +14,13 @@ import sys
 import time
 from typing import Any
 
+from benchmarks import first_step
 from benchmarks.benchmark import read_problem
 from benchmarks.growth import GROWTH, GROWTH_BASE, growth_workloads
 from benchmarks.implementations import ALL
-from benchmarks.measure import measure
+from benchmarks.measure import measure, start_worker
 from benchmarks.peer_venvs import FOLDER, ROOT
+from benchmarks.processes import WorkerProcess
 from benchmarks.report import RESULTS, write_report
 from benchmarks.workloads import WORKLOADS, Workload
 from maml_tf._io import atomic_write
@@ -36,6 +38,9 @@ def main() -> None:
         raise UsageError(f"--cores {arguments.cores}: this machine has {len(available)}")
     if arguments.growth:
         measure_growth(set(available[:1]))
+    if arguments.first_step:
+        measure_first_steps(set(available[: max(core_counts)]), arguments)
+    if arguments.growth or arguments.first_step:
         arguments.workloads = []
     for name in arguments.workloads:
         workload = WORKLOADS[name]
@@ -61,6 +66,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--peers", action="store_true", help="with the peers, each in its own virtual environment")
     parser.add_argument("--implementations", nargs="*", metavar="NAME", help="ours and these only; default: all")
     parser.add_argument("--growth", action="store_true", help="the growth of time and memory, and no workloads")
+    parser.add_argument("--first-step", action="store_true", help="the time to the first meta-gradient only")
     parser.add_argument("--rounds", type=int, help="turns of every implementation; default: as the workload says")
     parser.add_argument("--cores", type=int, nargs="*", default=[1, 2], help="numbers of cores; default: 1 2")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "data" / "prepared")
@@ -88,6 +94,19 @@ def measure_growth(core: set[int]) -> None:
         kept = ("seconds", "cpu_seconds", "imported_bytes", "peak_bytes")
         points[size].append({"value": value} | {key: entry[key] for key in kept})
     _write(RESULTS / "growth.json", {"base": GROWTH_BASE, "points": points, **_origin()})
+
+
+def measure_first_steps(cores: set[int], arguments: argparse.Namespace) -> None:
+    """Writes `first_step.json`: the time to the first meta-gradient on the most cores, with or without the peers."""
+    problem_files = {name: write_problem(WORKLOADS[name], arguments.data) for name in first_step.WORKLOADS}
+
+    def start(workload: str, name: str) -> WorkerProcess:
+        problem, _ = read_problem(problem_files[workload])
+        return start_worker(problem, problem_files[workload], name, cores)
+
+    names = [*first_step.IMPLEMENTATIONS, *(first_step.PEERS if arguments.peers else ())]
+    measured = first_step.measure_first_steps(names, start)
+    _write(RESULTS / "first_step.json", {"cores": len(cores), "workloads": measured, **_origin()})
 
 
 def write_problem(workload: Workload, data_folder: pathlib.Path | None) -> pathlib.Path:

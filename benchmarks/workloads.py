@@ -42,12 +42,19 @@ class Workload:
 # JAX measures only one of mini-ImageNet's workloads: it compiles each for minutes.
 SUPERVISED_PEERS = ("jax_vmap", "jax_map", "torch_vmap", "torch_loop")
 TORCH_PEERS = ("torch_vmap", "torch_loop")
+CHANNELS_LAST = ("torch_vmap_channels_last", "torch_loop_channels_last")  # for convolutions
 CONVOLUTIONAL = ("ours", "map_fn_reference", "convolutions", "ours_bfloat16")
 SAMPLING = ("ours", "physics_only", "physics_with_profiler", "async_vector_env")
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("sinusoid", "sinusoid_maml", peers=(*SUPERVISED_PEERS, "torchopt"), rounds=15),
+        Workload(
+            "sinusoid",
+            "sinusoid_maml",
+            implementations=("ours", "ours_one_tensor", "call", "map_fn_reference"),
+            peers=(*SUPERVISED_PEERS, "torchopt"),
+            rounds=15,
+        ),
         Workload("sinusoid_training", "sinusoid_maml", "training", peers=("jax_vmap", "torch_vmap"), rounds=15),
         Workload(
             "omniglot_5way_1shot_nonconv",
@@ -57,27 +64,30 @@ WORKLOADS = {
             rounds=15,
         ),
         Workload(
-            "omniglot_5way_1shot", "omniglot_5way_1shot_conv", implementations=CONVOLUTIONAL, peers=SUPERVISED_PEERS
+            "omniglot_5way_1shot",
+            "omniglot_5way_1shot_conv",
+            implementations=CONVOLUTIONAL,
+            peers=(*SUPERVISED_PEERS, *CHANNELS_LAST),
         ),
         Workload(
             "omniglot_20way_1shot",
             "omniglot_20way_1shot_conv",
             implementations=CONVOLUTIONAL,
-            peers=SUPERVISED_PEERS,
+            peers=(*SUPERVISED_PEERS, *CHANNELS_LAST),
             rounds=5,
         ),
         Workload(
             "miniimagenet_1shot",
             "miniimagenet_5way_1shot_maml",
             implementations=CONVOLUTIONAL,
-            peers=SUPERVISED_PEERS,
+            peers=(*SUPERVISED_PEERS, *CHANNELS_LAST),
             rounds=15,  # the times of PyTorch with vmap vary most, and settle late
         ),
         Workload(
             "miniimagenet_1shot_first_order",
             "miniimagenet_5way_1shot_maml_first_order",
             implementations=CONVOLUTIONAL,
-            peers=TORCH_PEERS,
+            peers=(*TORCH_PEERS, *CHANNELS_LAST),
             rounds=5,
         ),
         Workload(
@@ -89,14 +99,14 @@ WORKLOADS = {
                 "ours_gradient_checkpointing",
                 *CONVOLUTIONAL[1:],
             ),
-            peers=TORCH_PEERS,
+            peers=(*TORCH_PEERS, *CHANNELS_LAST),
             rounds=5,
         ),
         Workload(
             "miniimagenet_5shot_first_order",
             "miniimagenet_5way_5shot_maml_first_order",
             implementations=CONVOLUTIONAL,
-            peers=TORCH_PEERS,
+            peers=(*TORCH_PEERS, *CHANNELS_LAST),
             rounds=5,
         ),
         Workload("miniimagenet_evaluation", "miniimagenet_5way_1shot_maml", "evaluation", rounds=3),

@@ -29,6 +29,7 @@ SUPERVISED = {
     "ours_one_task_at_a_time": Implementation("ours"),
     "ours_gradient_checkpointing": Implementation("ours"),
     "ours_materialised": Implementation("ours"),
+    "ours_one_tensor": Implementation("ours"),
     "ours_bfloat16": Implementation("ours"),
     "ours_float64": Implementation("ours"),
     "map_fn_reference": Implementation("map_fn_reference"),
@@ -36,9 +37,12 @@ SUPERVISED = {
     "jax_map": Implementation("peers_jax", "jax"),
     "torch_vmap": Implementation("peers_torch", "torch"),
     "torch_loop": Implementation("peers_torch", "torch"),
+    "torch_vmap_channels_last": Implementation("peers_torch", "torch"),
+    "torch_loop_channels_last": Implementation("peers_torch", "torch"),
     "torchopt": Implementation("peers_torch", "torchopt"),
     "convolutions": Implementation("convolutions"),
     "sgemm": Implementation("sgemm"),
+    "call": Implementation("ours"),
 }
 REINFORCEMENT_LEARNING = {
     "ours": Implementation("ours_rl"),

@@ -5,6 +5,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -24,12 +25,14 @@ from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 
 # Two ways to save memory, one task at a time and gradient checkpointing too; adapted kernels materialised where the
-# library would use low-rank updates; convolutions in bfloat16; and all in float64, which shows the error of float32.
+# library would use low-rank updates; weights and tasks each as one tensor; convolutions in bfloat16; and all in
+# float64, which shows the error of float32.
 OPTIONS = {
     "ours": {},
     "ours_one_task_at_a_time": {"task_chunk": 1},
     "ours_gradient_checkpointing": {"task_chunk": 1, "gradient_checkpointing": True},
     "ours_materialised": {"low_rank_updates": False},
+    "ours_one_tensor": {},
     "ours_bfloat16": {},
     "ours_float64": {"task_chunk": 1},
 }
@@ -50,6 +53,8 @@ class FixedTasks(TaskDistribution):
 def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
     """See `benchmarks.implementations`."""
     configure_runtime()
+    if name == "call":
+        return _call(arrays)
     model = _model(problem, DTYPES.get(name, "float32"))
     learner = MAML(
         model,
@@ -83,10 +88,51 @@ def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
         return Benchmark(
             repeated(lambda: evaluation(params, seed=(0, 0), num_tasks=problem["tasks"])), lambda scores: [scores]
         )
+    if name == "ours_one_tensor":
+        return _one_tensor(learner, params, batch)
     meta_gradient = tf.function(learner.meta_gradient, jit_compile=learner.task_execution.jit_compile, autograph=False)
     return Benchmark(
         repeated(lambda: meta_gradient(params, batch)[1]), lambda gradients: [np.asarray(g) for g in gradients]
     )
+
+
+def _one_tensor(learner: MAML, params: list[tf.Tensor], batch: TaskBatch) -> Benchmark:
+    """The meta-gradient with the fewest tensors that a call can have: one of weights, one of tasks, one result.
+
+    The caller holds the concrete function, so that a call looks nothing up.
+    """
+    flat_params, flat_batch = _flat(params), _flat(batch)
+
+    @tf.function(jit_compile=learner.task_execution.jit_compile, autograph=False)
+    def meta_gradient(flat_params, flat_batch):
+        return _flat(learner.meta_gradient(_parts(flat_params, params), TaskBatch(*_parts(flat_batch, batch)))[1])
+
+    concrete = meta_gradient.get_concrete_function(flat_params, flat_batch)
+    return Benchmark(
+        repeated(lambda: concrete(flat_params, flat_batch)),
+        lambda gradient: [np.asarray(part) for part in _parts(gradient, params)],
+    )
+
+
+def _call(arrays: Arrays) -> Benchmark:
+    """A call that computes next to nothing, with one tensor of weights, one of tasks and one result."""
+    flat_params = _flat([tf.constant(value) for key, value in arrays.items() if key.startswith("params/")])
+    flat_batch = _flat([tf.constant(array) for array in batch_of(arrays)])
+    add = tf.function(lambda params, batch: params + batch[0], jit_compile=True, autograph=False)
+    concrete = add.get_concrete_function(flat_params, flat_batch)
+    return Benchmark(repeated(lambda: concrete(flat_params, flat_batch)))
+
+
+def _flat(tensors: Iterable[tf.Tensor]) -> tf.Tensor:
+    """All values of some tensors, one after the other: [n]."""
+    return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+
+
+def _parts(flat: tf.Tensor, like: Iterable[tf.Tensor]) -> list[tf.Tensor]:
+    """The tensors that `_flat` laid one after the other, in the shapes of `like`."""
+    shapes = [tensor.shape for tensor in like]
+    parts = tf.split(flat, [shape.num_elements() for shape in shapes])
+    return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """PyTorch as a peer: `torch.func` with `vmap` over the tasks, a plain loop over the tasks, and torchopt in that loop.
 
-Weights and images are in PyTorch's layout, filters and channels first. The batch norm is PyTorch's, whose second
+Weights and images have PyTorch's axes, filters and channels first. In memory channels are first too, or last
+(`torch.channels_last`) where the implementation's name says so. The batch norm is PyTorch's, whose second
 derivative is correct. A max-pool and strides of 2 pad as TensorFlow's SAME does.
 """
 
@@ -31,10 +32,13 @@ BLOCKS = (1, 2, 3, 4)
 def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
     """See `benchmarks.implementations`."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    tasks, _, last = name.partition("_channels_")
     weights = {key: _weights_to_torch(value) for key, value in weights_of(problem, arrays).items()}
-    support_x, support_y, query_x, query_y = batch_of(arrays)
-    batch = [_data_to_torch(array) for array in (support_x, support_y, query_x, query_y)]
-    meta_gradient = {"torch_vmap": _vmap, "torch_loop": _task_loop, "torchopt": _torchopt}[name](problem)
+    batch = [_data_to_torch(array) for array in batch_of(arrays)]
+    if last:
+        weights = {key: _channels_last(value) for key, value in weights.items()}
+        batch = [_channels_last(tensor) for tensor in batch]
+    meta_gradient = {"torch_vmap": _vmap, "torch_loop": _task_loop, "torchopt": _torchopt}[tasks](problem)
     if problem["kind"] == "training":
         return _training(problem, weights, meta_gradient)
     return Benchmark(
@@ -171,6 +175,13 @@ def _data_to_torch(array):
         array = array.transpose(0, 1, 4, 2, 3)
     tensor = torch.from_numpy(np.ascontiguousarray(array))
     return tensor if tensor.is_floating_point() else tensor.long()
+
+
+def _channels_last(tensor):
+    """The same images, or the same kernels, with the channels last in memory."""
+    if tensor.ndim == 5:  # a task axis in front
+        return tensor.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, tensor.shape[:2])
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def _training(problem, weights, meta_gradient):

@@ -19,6 +19,8 @@ OTHERS = {
     "jax_map": "peers_jax",
     "torch_vmap": "peers_torch",
     "torch_loop": "peers_torch",
+    "torch_vmap_channels_last": "peers_torch",
+    "torch_loop_channels_last": "peers_torch",
 }
 PACKAGES = {"peers_jax": "jax", "peers_torch": "torch"}
 
@@ -51,6 +53,14 @@ def test_another_meta_gradient_is_beyond_the_tolerance(problem, values_of):
 def test_saving_memory_changes_rounding_only(problem, values_of, name):
     constants, arrays, expected = problem
     assert difference(values_of("ours", name, constants, arrays), expected) <= 1e-5
+
+
+@pytest.mark.parametrize("described", ["sinusoid"], indirect=True)
+def test_one_tensor_of_weights_gives_the_same_meta_gradient(problem, values_of):
+    constants, arrays, expected = problem
+    found = values_of("ours", "ours_one_tensor", constants, arrays)
+    assert [part.shape for part in found] == [part.shape for part in expected]
+    assert difference(found, expected) <= 1e-6
 
 
 @pytest.mark.parametrize("described", ["omniglot_5way_1shot_nonconv"], indirect=True)

@@ -13,7 +13,7 @@ from reproduce.comparison.pages.numbers import cited, numbers, peers
 from reproduce.comparison.pages.panels import PANELS
 from reproduce.comparison.pages.robust import interquartile_returns, robust_errors
 from reproduce.comparison.pages.runs import runs
-from reproduce.comparison.pages.speed import meta_gradients, sampling, speed
+from reproduce.comparison.pages.speed import first_steps, meta_gradients, one_call, sampling, speed
 from reproduce.comparison.pages.variants import VARIANTS, variants
 
 MAKERS = {
@@ -22,6 +22,7 @@ MAKERS = {
     "cited": cited,
     "claims": claims,
     "example": example,
+    "first-step": first_steps,
     "first-order-gain": first_order_gain,
     "glance": glance,
     "interquartile-returns": interquartile_returns,
@@ -29,6 +30,7 @@ MAKERS = {
     "known-failure-counts": failure_counts,
     "learning-curves": learning_curves,
     "meta-gradients": meta_gradients,
+    "one-call": one_call,
     "panel-counts": panel_counts,
     "peers": peers,
     "precision": precision,

@@ -1,8 +1,11 @@
 """Speed tables from the measurements in benchmarks/results."""
 
+import json
 import statistics
 
+from benchmarks.first_step import first_step_rows
 from benchmarks.report import read_measurements
+from benchmarks.workloads import CHANNELS_LAST, TORCH_PEERS
 from reproduce.comparison.pages.markdown import short_time, table
 
 # What each table shows, by the name of the measurement.
@@ -49,6 +52,35 @@ def sampling(record, page) -> str:
     return table(headers, rows)
 
 
+def one_call(record, page) -> str:
+    """One sinusoid meta-gradient in each call: the cost of passing its tensors, and of a call that computes nothing."""
+    forms = {
+        "ours": "ours",
+        "ours_one_tensor": "ours, weights and tasks each one tensor",
+        "call": "a call that computes nothing",
+        "jax_vmap": "JAX",
+    }
+    runs = _runs(record, "sinusoid")
+    latest = {cores: runs[cores, True]["implementations"] for cores in CORES}
+    times = [
+        " / ".join(short_time(statistics.median(latest[cores][name]["seconds"])) for cores in CORES) for name in forms
+    ]
+    hardware, day = runs[2, True]["hardware"], runs[2, True]["date"][:10]
+    caption = f"On one core / on two ({hardware}; {day})."
+    return table(["one meta-gradient per call", *forms.values()], [["sinusoid", *times]]) + f"\n\n{caption}"
+
+
+def first_steps(record, page) -> str:
+    """The time to the first meta-gradient."""
+    content = json.loads((record.root / "benchmarks" / "results" / "first_step.json").read_text(encoding="utf-8"))
+    header, rows = first_step_rows(content["workloads"])
+    caption = (
+        "From the start of a process to the end of its first meta-gradient, the median of three new processes, and "
+        f"their processor time in brackets ({content['hardware']}, {content['cores']} cores; {content['date'][:10]})."
+    )
+    return table(header, rows) + f"\n\n{caption}"
+
+
 def _meta_gradient_row(record, name):
     runs = _runs(record, name)
     peaks = [_latest(runs, cores).get("peak") for cores in CORES]
@@ -60,7 +92,7 @@ def _meta_gradient_row(record, name):
         META_GRADIENTS[name],
         _ours(runs),
         _ratio(runs, ["map_fn_reference"]),
-        _ratio(runs, ["torch_vmap", "torch_loop"]),
+        _ratio(runs, [*TORCH_PEERS, *CHANNELS_LAST]),
         _ratio(runs, ["jax_vmap", "jax_map"]),
         f"{' / '.join(shares)} %",
     ]
