@@ -64,13 +64,10 @@ def without_xla(monkeypatch):
 @pytest.fixture
 def eagerly():
     """Compiled functions run operation by operation. To trace one takes longer than its few calls in a small test."""
-    import tensorflow as tf
-    from tensorflow.python.autograph.core import ag_ctx
+    from helpers import operation_by_operation
 
-    tf.config.run_functions_eagerly(True)
-    with ag_ctx.ControlStatusCtx(status=ag_ctx.Status.DISABLED):  # as in the functions
+    with operation_by_operation():
         yield
-    tf.config.run_functions_eagerly(False)
 
 
 def _resident_bytes() -> float:

@@ -1,11 +1,15 @@
 """What several tests need: paths, small specs, numerical references, comparisons, and changed copies of files."""
 
+import contextlib
+import importlib
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import pytest
 
 from maml_tf.experiments.spec import ExperimentSpec, read_spec
 
@@ -73,6 +77,43 @@ def changed_copy(path: pathlib.Path, folder: pathlib.Path, old: str, new: str, n
     copy = folder / (name or path.name)
     copy.write_text(text.replace(old, new, 1), encoding="utf-8")
     return copy
+
+
+@contextlib.contextmanager
+def operation_by_operation() -> Iterator[None]:
+    """Inside, TensorFlow's functions run operation by operation, without being traced or compiled."""
+    import tensorflow as tf
+    from tensorflow.python.autograph.core import ag_ctx
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        with ag_ctx.ControlStatusCtx(status=ag_ctx.Status.DISABLED):  # as in the functions
+            yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def share_loops(
+    monkeypatch: pytest.MonkeyPatch, kind: Callable[..., Any] = lambda learner, tasks: (learner, tasks)
+) -> None:
+    """Trainings of the same kind and options take the same compiled loop until the patch is undone.
+
+    A loop is a function of the training's state alone. To trace it takes longer than to run a few iterations.
+
+    Args:
+        monkeypatch: what undoes it.
+        kind: (learner, tasks) -> what tells the learners and tasks of the tests apart.
+    """
+    module, loops = importlib.import_module("maml_tf.training.train"), {}
+    make = module.compiled_loop
+
+    def shared(learner, tasks, optimizer, **options):
+        key = (kind(learner, tasks), optimizer, *sorted(({"gradient_clip": None} | options).items()))
+        if key not in loops:
+            loops[key] = make(learner, tasks, optimizer, **options)
+        return loops[key]
+
+    monkeypatch.setattr(module, "compiled_loop", shared)
 
 
 def run_python(*arguments: object, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import operation_by_operation
 
 import maml_tf as mt
 from maml_tf.experiments.spec import MetaSpec
@@ -22,8 +23,8 @@ def model():
 
 
 METHODS = {
-    "Meta-SGD": lambda: mt.MAML(model(), "mse", 0.1, 1, inner_update=MetaSGD()),
-    "MAML++": lambda: MAMLPlusPlus(
+    "Meta-SGD": lambda **form: mt.MAML(model(), "mse", 0.1, 1, inner_update=MetaSGD(), **form),
+    "MAML++": lambda **form: MAMLPlusPlus(
         model(),
         "mse",
         0.1,
@@ -33,8 +34,9 @@ METHODS = {
         step_sizes=True,
         norm_weights=True,
         norm_statistics=True,
+        **form,
     ),
-    "Reptile": lambda: Reptile(model(), "mse", 0.1, 2, mini_batch=4),
+    "Reptile": lambda **form: Reptile(model(), "mse", 0.1, 2, mini_batch=4, **form),
 }
 
 
@@ -51,12 +53,13 @@ def test_a_training_in_parts_and_under_jax_equals_a_whole_one(name, tmp_path):
     export_training_loop(learner, TASKS, ANNEALED, states, folder=tmp_path / "package", snapshot_every=4, about=about)
     assert main([str(tmp_path / "package" / "synthetic"), "--out", str(tmp_path / "out")]) == 0
     optimizer = default_optimizer(rate_of(ANNEALED), learner.interpolates)
-    loop = compiled_loop(learner, TASKS, optimizer, batch_size=ANNEALED.batch_size, seed=(1, 0))
-    start = optimizer.start(learner.initial_params())
-    whole, loss = loop(start, tf.constant(4))
-    in_parts = start
-    for count in (1, 3):
-        in_parts, _ = loop(in_parts, tf.constant(count))
+    start = in_parts = optimizer.start(learner.initial_params())
+    with operation_by_operation():  # one task after the other; what was exported is vectorised and compiled with XLA
+        one_by_one = METHODS[name](vectorized=False)
+        loop = compiled_loop(one_by_one, TASKS, optimizer, batch_size=ANNEALED.batch_size, seed=(1, 0))
+        whole, loss = loop(start, tf.constant(4))
+        for count in (1, 3):
+            in_parts, _ = loop(in_parts, tf.constant(count))
     for one, other in zip(tf.nest.flatten(whole), tf.nest.flatten(in_parts), strict=True):
         np.testing.assert_array_equal(one, other)
     assert np.isfinite(float(loss))
@@ -68,8 +71,8 @@ def test_a_training_in_parts_and_under_jax_equals_a_whole_one(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_held_out_tasks_are_adapted_to(name):
-    learner = METHODS[name]()
+def test_held_out_tasks_are_adapted_to(name, eagerly):
+    learner = METHODS[name](vectorized=False)
     scores = mt.evaluate(learner, TASKS, num_tasks=4, num_steps=3)
     assert scores.query.shape == (4, 4)
     assert np.isfinite(scores.query).all()

@@ -28,9 +28,9 @@ OPTIMIZERS = {
 }
 
 
-def learner(vectorized=True):
+def learner():
     keras.utils.set_random_seed(1)
-    return MAML(MLP(1, (4,), 1), mean_squared_error, 0.01, 1, vectorized=vectorized)
+    return MAML(MLP(1, (4,), 1), mean_squared_error, 0.01, 1, vectorized=False)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -51,7 +51,7 @@ def test_the_steps_are_those_of_keras(name, jit_compile):
         np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_a_training_with_a_keras_optimizer_resumes_to_the_same_numbers(tmp_path):
+def test_a_training_with_a_keras_optimizer_resumes_to_the_same_numbers(tmp_path, eagerly):
     def stopped(params):
         raise KeyError("stopped")
 
@@ -73,15 +73,15 @@ def test_a_training_with_a_keras_optimizer_resumes_to_the_same_numbers(tmp_path)
         train(learner(), TASKS, iterations=6, batch_size=2, run_dir=tmp_path / "whole")
 
 
-def test_the_optimizer_that_is_given_stays_as_it_is():
+def test_the_optimizer_that_is_given_stays_as_it_is(without_xla):
     optimizer = keras.optimizers.Adam(0.01)
-    train(learner(), TASKS, iterations=2, batch_size=2, optimizer=optimizer)
+    first = train(learner(), TASKS, iterations=2, batch_size=2, optimizer=optimizer)
     assert not optimizer.built
-    first, second = (train(learner(), TASKS, iterations=2, batch_size=2, optimizer=optimizer) for _ in range(2))
+    second = train(learner(), TASKS, iterations=2, batch_size=2, optimizer=optimizer)
     np.testing.assert_array_equal(first.params[0], second.params[0])
 
 
-def test_what_adam_does_with_a_schedule_keras_adam_does():
+def test_what_adam_does_with_a_schedule_keras_adam_does(eagerly):
     ours = train(learner(), TASKS, iterations=4, batch_size=2, learning_rate=SCHEDULE)
     keras_adam = keras.optimizers.Adam(SCHEDULE, epsilon=1e-8)
     theirs = train(learner(), TASKS, iterations=4, batch_size=2, optimizer=keras_adam)

@@ -15,13 +15,14 @@ from maml_tf.training.checkpoint import RunDirectory
 from maml_tf.training.scalars import scalar_writer
 from maml_tf.training.train import train
 
-pytestmark = pytest.mark.usefixtures("without_xla")
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def trained(run_dir=None, **options):
     keras.utils.set_random_seed(1)
-    tasks, learner = SinusoidTasks(5, 5), MAML(MLP(1, (8,), 1), mean_squared_error, 0.01, 1)
-    return train(learner, tasks, iterations=4, batch_size=4, validation_tasks=tasks, run_dir=run_dir, **options)
+    tasks, learner = SinusoidTasks(5, 5), MAML(MLP(1, (8,), 1), mean_squared_error, 0.01, 1, vectorized=False)
+    few = {"iterations": 4, "batch_size": 2, "num_validation_tasks": 2}
+    return train(learner, tasks, validation_tasks=tasks, run_dir=run_dir, **few, **options)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Meta-training: the same numbers after any interruption, the best model, curves, schedules, errors."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import os
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import share_loops
 
 from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.errors import UsageError
@@ -30,11 +32,21 @@ TASKS = SinusoidTasks(5, 5)
 pytestmark = pytest.mark.usefixtures("without_xla")  # tests/training/test_loop.py compares with XLA and without
 
 
+@functools.cache
 def learner():
     keras.utils.set_random_seed(1)
     maml = MAML(MLP(1, (8,), 1), mean_squared_error, 0.01, 1)
     maml.task_execution = dataclasses.replace(maml.task_execution, jit_compile=False)  # is ready sooner
     return maml
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shared_loops():
+    """Trainings of the same learner, tasks and options take the same loop, which is a function of the state."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        share_loops(monkeypatch)
+        yield
+    learner.cache_clear()
 
 
 def trained(run_dir=None, **options):
@@ -235,11 +247,10 @@ def test_a_second_training_in_the_same_directory_is_refused(tmp_path):
     trained(tmp_path, validate=validate, validate_every=40)
 
 
-def test_examples_belong_to_the_identity_of_a_training(tmp_path):
+def test_examples_belong_to_the_identity_of_a_training(tmp_path, eagerly):
     keras.utils.set_random_seed(1)
     images = np.zeros((3, 4, 2, 2, 1), np.uint8)
-    maml = MAML(MLP(4, (3,), 3), cross_entropy_over_shots(1), 0.01, 1)
-    maml.task_execution = dataclasses.replace(maml.task_execution, jit_compile=False)
+    maml = MAML(MLP(4, (3,), 3), cross_entropy_over_shots(1), 0.01, 1, vectorized=False)
 
     def classified(images, iterations):
         tasks = Episodes(images, 3, 1, 1)
