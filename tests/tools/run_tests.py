@@ -78,6 +78,7 @@ class Ended(NamedTuple):
         part: its tests.
         code: exit code of pytest.
         output: what pytest printed.
+        seconds: from its start to its end.
         processor_seconds: of its process and the processes that these started.
         peak_gb: the memory of the largest of these processes.
     """
@@ -85,6 +86,7 @@ class Ended(NamedTuple):
     part: Part
     code: int
     output: str
+    seconds: float
     processor_seconds: float
     peak_gb: float
 
@@ -93,10 +95,14 @@ class Ended(NamedTuple):
         """Whether no test failed. A selection by -k may leave no test."""
         return self.code in (0, _NONE_COLLECTED)
 
+    @property
+    def summary(self) -> str:
+        """The last line that pytest printed: how many tests passed, failed and were skipped."""
+        return (self.output.strip().splitlines() or ["no output"])[-1]
+
     def __str__(self) -> str:
-        summary = self.output.strip().splitlines()[-1:] or ["no output"]
         return (
-            f"{'passed' if self.passed else 'FAILED'}: {self.part}\n    {summary[0]}; "
+            f"{'passed' if self.passed else 'FAILED'}: {self.part}\n    {self.summary}; "
             f"{self.processor_seconds:.0f} s of processor time, peak memory {self.peak_gb:.1f} GB"
         )
 
@@ -124,16 +130,17 @@ def run_parts(parts: Sequence[Part], processes: int, environment: Mapping[str, s
                             stdout=file,
                             stderr=subprocess.STDOUT,
                         )
-                    running[process.pid] = process, part, output
+                    running[process.pid] = process, part, output, time.monotonic()
                 pid, status, usage = os.wait3(0)
                 if pid not in running:  # somebody else's child
                     continue
-                process, part, output = running.pop(pid)
+                process, part, output, started = running.pop(pid)
                 process.returncode = os.waitstatus_to_exitcode(status)
                 yield Ended(
                     part,
                     process.returncode,
                     output.read_text(encoding="utf-8", errors="replace"),
+                    time.monotonic() - started,
                     usage.ru_utime + usage.ru_stime,
                     usage.ru_maxrss / 2**20,
                 )
@@ -143,42 +150,39 @@ def run_parts(parts: Sequence[Part], processes: int, environment: Mapping[str, s
                 process.wait()
 
 
-def run_and_print(parts: Sequence[Part], processes: int, environment: Mapping[str, str] | None = None) -> bool:
-    """Runs the parts as `run_parts` does and prints how each ends. Returns whether all pass."""
-    started, ended = time.monotonic(), []
+def run_and_print(
+    parts: Sequence[Part], processes: int, environment: Mapping[str, str] | None = None
+) -> Iterator[Ended]:
+    """Runs the parts as `run_parts` does, and prints how each ends before it yields it."""
     for run in run_parts(parts, processes, environment):
-        ended.append(run)
         print(run if run.passed else f"{run.output}\n{run}", flush=True)
-    passed = all(run.passed for run in ended)
-    print(
-        f"{'passed' if passed else 'FAILED'} in {time.monotonic() - started:.0f} s on {processes} cores, "
-        f"{sum(run.processor_seconds for run in ended):.0f} s of processor time, "
-        f"peak memory {max(run.peak_gb for run in ended):.1f} GB",
-        flush=True,
-    )
-    return passed
+        yield run
 
 
-def add_processes_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `--processes`, one for each core that this process may use by default."""
-
-    def positive(text: str) -> int:
-        if not text.isdecimal() or int(text) < 1:
-            raise argparse.ArgumentTypeError(f"{text} is not allowed; expected a whole number from 1")
-        return int(text)
-
-    cores = len(os.sched_getaffinity(0))
-    parser.add_argument(
-        "--processes", type=positive, default=cores, metavar="N", help="parts at a time; default: one on each core"
-    )
+def positive(text: str) -> int:
+    """A whole number from 1, for an argument of a command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not allowed; expected a whole number from 1")
+    return int(text)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs all tests; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_processes_option(parser)
-    options = parser.parse_args(arguments)
-    return 0 if run_and_print(PARTS, options.processes) else 1
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument(
+        "--processes", type=positive, default=cores, metavar="N", help="parts at a time; default: one on each core"
+    )
+    processes = parser.parse_args(arguments).processes
+    started = time.monotonic()
+    ended = list(run_and_print(PARTS, processes))
+    passed = all(run.passed for run in ended)
+    print(
+        f"{'passed' if passed else 'FAILED'} in {time.monotonic() - started:.0f} s, {processes} at a time, "
+        f"{sum(run.processor_seconds for run in ended):.0f} s of processor time, "
+        f"peak memory {max(run.peak_gb for run in ended):.1f} GB"
+    )
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The script that runs all tests in parts."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -37,6 +38,11 @@ def test_each_test_is_in_one_part_of_a_split(name):
     assert sum(chosen) == 1
 
 
+def all_pass(parts, processes):
+    """Whether all tests of the parts pass, which are run and printed."""
+    return all(run.passed for run in list(run_and_print(parts, processes)))
+
+
 @pytest.fixture
 def tests(tmp_path):
     """tests(a=code, b=code) -> a part for each, with the file test_a.py and so on."""
@@ -51,18 +57,24 @@ def tests(tmp_path):
 
 def test_a_failure_is_shown_and_the_other_parts_run(tests, capfd):
     parts = tests(fails="def test_it(): assert 1 + 1 == 3, 'arithmetic'", passes="def test_it(): pass")
-    assert not run_and_print(parts, 2)
+    assert not all_pass(parts, 2)
     printed = capfd.readouterr().out
     assert "AssertionError: arithmetic" in printed
     assert f"FAILED: {parts[0].paths[0]}" in printed
     assert f"passed: {parts[1].paths[0]}" in printed
-    assert "FAILED in " in printed
+
+
+def test_the_last_line_has_the_sums(tests, monkeypatch, capfd):
+    for code, result in (("def test_it(): pass", "passed"), ("def test_it(): assert False", "FAILED")):
+        monkeypatch.setattr(run_tests, "PARTS", tests(a=code))
+        assert run_tests.main(["--processes", "1"]) == (result == "FAILED")
+        assert re.search(rf"\n{result} in \d+ s, 1 at a time, \d+ s of processor time, peak ", capfd.readouterr().out)
 
 
 def test_a_selection_may_leave_no_test_but_a_missing_file_fails(tests):
     (part,) = tests(passes="def test_it(): pass")
-    assert run_and_print([part._replace(select="nothing")], 1)
-    assert not run_and_print([Part([f"{part.paths[0]}.missing"])], 1)
+    assert all_pass([part._replace(select="nothing")], 1)
+    assert not all_pass([Part([f"{part.paths[0]}.missing"])], 1)
 
 
 def test_the_peak_memory_of_a_part_is_that_of_the_largest_process(tests, tmp_path):
@@ -91,7 +103,7 @@ def test_it():
     time.sleep(0.2)
     running.unlink()
 """
-    assert run_and_print(tests(a=code, b=code, c=code), 1)
+    assert all_pass(tests(a=code, b=code, c=code), 1)
 
 
 @pytest.mark.parametrize("processes", ["0", "-1", "two", "1.5"])
