@@ -71,6 +71,10 @@ def publish(names: Sequence[str], yours: paths.Store, published: paths.Store, ga
 
 def _publishable(name, comparison: Comparison, yours, published) -> Result:
     """Your result of a name, if it may be published."""
+    if (paths.SPECS / "beyond" / f"{name}.yaml").exists():
+        raise UsageError(
+            f"{name!r} is not allowed: `python -m reproduce.beyond --publish` publishes results of specs/beyond"
+        )
     if name not in comparison.own_results:
         there = ", ".join(comparison.own_results) or "none"
         raise UsageError(f"{name!r} is not allowed; expected one of the results in {yours.results}: {there}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from maml_tf.experiments.results import Result
 from reproduce import paths
 from reproduce.beyond.rows import Column, Row, costs_of, read_methods, result_of
+from reproduce.comparison.pages import markdown
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -28,14 +29,13 @@ def table(stores: Sequence[paths.Store]) -> str:
     headers = ["method"]
     for column in methods.columns.values():
         headers += [column.title, "published"]
-    lines = [[*headers, "cost", "memory"]]
-    lines.append(["---"] * len(lines[0]))
+    lines = []
     for row in methods.rows:
         cells = [row.title]
         for name, column in methods.columns.items():
             cells += [_ours(row, name, column, stores), _published(row, name)]
         lines.append([*cells, *_cost(row, costs)])
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+    return markdown.table([*headers, "cost", "memory"], lines) + "\n"
 
 
 def block(record: Any, page: pathlib.Path) -> str:

@@ -55,6 +55,13 @@ def files(store):
     return {path: path.read_bytes() for path in store.results.parent.rglob("*") if path.is_file()}
 
 
+def test_results_of_later_methods_are_not_taken_for_the_papers(stores):
+    before = files(stores[1])
+    with pytest.raises(UsageError, match=r"'sinusoid_anil' is not allowed: `python -m reproduce\.beyond --publish`"):
+        list(publish(["sinusoid_anil"], *stores))
+    assert files(stores[1]) == before
+
+
 def test_result_and_weights_go_together_and_the_comparison_is_rewritten(stores):
     yours, published, gate = stores
     told = list(publish([SPEC], *stores))

@@ -13,7 +13,7 @@ from reproduce.comparison.pages.numbers import cited, numbers, peers
 from reproduce.comparison.pages.panels import PANELS
 from reproduce.comparison.pages.robust import interquartile_returns, robust_errors
 from reproduce.comparison.pages.runs import runs
-from reproduce.comparison.pages.speed import first_steps, meta_gradients, one_call, sampling, speed
+from reproduce.comparison.pages.speed import first_steps, meta_gradients, one_call, sampling, speed, whole_training
 from reproduce.comparison.pages.variants import VARIANTS, variants
 
 MAKERS = {
@@ -38,6 +38,7 @@ MAKERS = {
     "sampling": sampling,
     "speed": speed,
     "status": status,
+    "whole-training": whole_training,
 }
 for _panel in PANELS:
     MAKERS[f"numbers-{_panel}"] = functools.partial(numbers, panel=_panel)
