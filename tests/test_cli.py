@@ -63,7 +63,7 @@ def test_an_error_ends_the_process_with_its_exit_code_and_message(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_committed_weights_give_the_committed_numbers(without_xla):
+def test_committed_weights_give_the_committed_numbers(eagerly):
     import numpy as np
 
     from maml_tf.experiments.results import read_result

@@ -12,6 +12,9 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from helpers import operation_by_operation
+
+from maml_tf.cli import main
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 REPRODUCE = ROOT / "reproduce"
@@ -41,7 +44,11 @@ def trained(tmp_path_factory):
     assert "python prepare_bars.py data\npython -m maml_tf train bars_5way_1shot.yaml --data data\n" in PAGE
     run(folder, "prepare_bars.py", "data")
     specs = [*SPECS, "line_navigation_maml.yaml"]
-    run(folder, "-m", "maml_tf", "train", *specs, "--data", "data", "--profile", "smoke")
+    with pytest.MonkeyPatch.context() as monkeypatch, operation_by_operation():
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(folder)  # as `python -m` does
+        monkeypatch.setattr("maml_tf.runtime.configure_runtime", lambda: None)  # threads are set once per process
+        main(["train", *specs, "--data", "data", "--profile", "smoke"])
     return folder
 
 

@@ -46,7 +46,7 @@ def test_classes_of_unequal_size_are_drawn_equally_often():
     assert np.bincount(labels).min() > 150  # of 200
 
 
-def test_pretraining_learns_and_fine_tuning_tells_new_classes_apart():
+def test_pretraining_learns_and_fine_tuning_tells_new_classes_apart(eagerly):
     """Classes are colours: after some steps on four of them, three new ones are told apart from one image each."""
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)

@@ -16,6 +16,7 @@ from maml_tf.tasks.random import TEST_TASKS
 from maml_tf.tasks.sinusoid import SinusoidTasks
 
 TASKS = SinusoidTasks(4, 6)
+pytestmark = pytest.mark.usefixtures("eagerly")  # tests/evaluation/test_stepwise.py compiles an evaluation
 
 
 @pytest.fixture(scope="module")

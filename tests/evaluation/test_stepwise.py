@@ -42,7 +42,7 @@ def test_column_0_is_the_support_set_before_and_the_others_the_query_set_after_e
             np.testing.assert_allclose(scores[3 * index + task], expected, rtol=1e-4)
 
 
-def test_the_tasks_are_fixed_and_the_step_size_is_the_learners_by_default():
+def test_the_tasks_are_fixed_and_the_step_size_is_the_learners_by_default(eagerly):
     learner, _, evaluate = evaluation()
     params = [p + 0.3 for p in learner.initial_params()]
     first = evaluate(params, seed=(1, 1), num_tasks=6)
@@ -51,7 +51,7 @@ def test_the_tasks_are_fixed_and_the_step_size_is_the_learners_by_default():
     assert not np.array_equal(first, evaluate(params, seed=(1, 2), num_tasks=6))
 
 
-def test_a_last_batch_is_cut():
+def test_a_last_batch_is_cut(eagerly):
     learner, _, evaluate = evaluation()
     params = learner.initial_params()
     np.testing.assert_array_equal(
@@ -59,7 +59,7 @@ def test_a_last_batch_is_cut():
     )
 
 
-def test_the_last_step_alone():
+def test_the_last_step_alone(eagerly):
     learner, tasks, evaluate = evaluation()
     last = Evaluation(learner, tasks, mean_squared_error, num_steps=2, eval_batch_size=3, last_step_only=True)
     params = learner.initial_params()

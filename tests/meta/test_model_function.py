@@ -71,7 +71,7 @@ def test_running_statistics_are_carried_in_theta_and_used_in_predictions():
     np.testing.assert_allclose(outputs(learner, X[0], after), expected, atol=1e-5)
 
 
-def test_running_statistics_are_trained_saved_and_resumed(tmp_path):
+def test_running_statistics_are_trained_saved_and_resumed(tmp_path, eagerly):
     def fresh():
         return learner_of(L.BatchNormalization(), L.Dropout(0.5), batch_norm="running")
 
@@ -130,7 +130,7 @@ def test_masks_differ_between_steps_and_tasks_and_come_from_the_seed():
     assert len({mask.tobytes() for mask in masks}) == 2
 
 
-def test_a_training_with_masks_is_reproducible():
+def test_a_training_with_masks_is_reproducible(eagerly):
     losses = [float(trained(learner_of(L.Dropout(0.5)), 3).losses[-1][1]) for _ in range(2)]
     assert losses[0] == losses[1]
 

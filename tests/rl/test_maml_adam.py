@@ -12,7 +12,7 @@ from maml_tf.rl.sampling.sampler import Sampler
 from maml_tf.training.adam import Adam
 
 
-def test_the_first_step_has_the_learning_rates_length_along_the_surrogate_losss_gradient():
+def test_the_first_step_has_the_learning_rates_length_along_the_surrogate_losss_gradient(eagerly):
     keras.utils.set_random_seed(0)
     learner = MAMLAdam(GaussianPolicy(2, 2, (8, 8)), 0.5, Adam(0.01))
     sampler = Sampler(functools.partial(PointNavigation, max_episode_steps=20), 4, 3)

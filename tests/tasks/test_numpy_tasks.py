@@ -41,7 +41,7 @@ def test_the_seed_decides_the_tasks():
     assert not np.isin(one.support_x, one.query_x).any()
 
 
-def test_a_training_draws_fresh_tasks_and_resumes_to_the_same_numbers(tmp_path):
+def test_a_training_draws_fresh_tasks_and_resumes_to_the_same_numbers(tmp_path, eagerly):
     seen = []
 
     def draw(rng):

@@ -30,7 +30,7 @@ OPTIMIZERS = {
 
 def learner():
     keras.utils.set_random_seed(1)
-    return MAML(MLP(1, (4,), 1), mean_squared_error, 0.01, 1, vectorized=False)
+    return MAML(MLP(1, (4,), 1), mean_squared_error, 0.01, 1)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

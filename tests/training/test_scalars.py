@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("eagerly")
 
 def trained(run_dir=None, **options):
     keras.utils.set_random_seed(1)
-    tasks, learner = SinusoidTasks(5, 5), MAML(MLP(1, (8,), 1), mean_squared_error, 0.01, 1, vectorized=False)
+    tasks, learner = SinusoidTasks(5, 5), MAML(MLP(1, (8,), 1), mean_squared_error, 0.01, 1)
     few = {"iterations": 4, "batch_size": 2, "num_validation_tasks": 2}
     return train(learner, tasks, validation_tasks=tasks, run_dir=run_dir, **few, **options)
 

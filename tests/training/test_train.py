@@ -250,7 +250,7 @@ def test_a_second_training_in_the_same_directory_is_refused(tmp_path):
 def test_examples_belong_to_the_identity_of_a_training(tmp_path, eagerly):
     keras.utils.set_random_seed(1)
     images = np.zeros((3, 4, 2, 2, 1), np.uint8)
-    maml = MAML(MLP(4, (3,), 3), cross_entropy_over_shots(1), 0.01, 1, vectorized=False)
+    maml = MAML(MLP(4, (3,), 3), cross_entropy_over_shots(1), 0.01, 1)
 
     def classified(images, iterations):
         tasks = Episodes(images, 3, 1, 1)
