@@ -250,7 +250,7 @@ docs: setup  ## the documentation in site/, which opens from disk; its generated
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 ##@ Benchmarks
-.PHONY: bench bench-growth bench-first-step bench-peers
+.PHONY: bench bench-growth bench-first-step bench-peers bench-serving
 bench: setup  ## speed compared with the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)
 	$(RUN) -m benchmarks.run
 
@@ -262,6 +262,9 @@ bench-first-step: setup  ## the time to the first meta-gradient, beside PyTorch'
 
 bench-peers: setup  ## speed compared with JAX (needs python3.12), PyTorch, torchopt and envpool, each installed in a separate folder (2 hours)
 	$(RUN) -m benchmarks.run --peers
+
+bench-serving: setup  ## served adaptations: requests a second and latency for one client and sixteen, and malformed requests (4 minutes)
+	$(RUN) -m benchmarks.serving
 
 ##@ Development
 .PHONY: test lint lock kills mutants wheel-check clean clean-runs

@@ -13,9 +13,10 @@ import tensorflow as tf
 
 from maml_tf._io import atomic_saved_model
 from maml_tf.errors import UsageError
-from maml_tf.meta.arguments import theta
+from maml_tf.meta.arguments import theta, whole_number
 from maml_tf.meta.learner import Learner
 from maml_tf.meta.model_function import ModelFunction
+from maml_tf.meta.portable import write_litert, write_onnx
 from maml_tf.meta.saved_model import write_saved_model
 from maml_tf.meta.structures import as_tensors, full_precision, leading_size, rows
 from maml_tf.meta.task_loss import TaskLoss
@@ -77,8 +78,23 @@ class AdaptedModel:
         """Saves the adapted model as a `.keras` file, for `keras.models.load_model`."""
         self.keras_model().save(path)
 
-    def export(self, path: str | os.PathLike) -> None:
-        """Exports the adapted model as a TensorFlow SavedModel, for `tf.saved_model.load(path).serve(x)`."""
+    def export(self, path: str | os.PathLike, format: str = "tf_saved_model") -> None:
+        """Exports the adapted model, for a program without this library.
+
+        Args:
+            path: of the folder or the file.
+            format: "tf_saved_model": a TensorFlow SavedModel of `keras_model()`, for
+                `tf.saved_model.load(path).serve(x)`. "onnx": an ONNX file with the input `x` and the output
+                `predictions`, which are those of the adapted model itself.
+
+        Raises:
+            UsageError: the format is not known, a package is not installed, or the model cannot be converted.
+        """
+        if format == "onnx":
+            write_onnx(lambda *parts: self._function(*parts).outputs, self.params, self.state, self._support_x, path)
+            return
+        if format != "tf_saved_model":
+            raise UsageError(f"format: {format!r} is not allowed; expected 'tf_saved_model' or 'onnx'")
         with atomic_saved_model(path) as folder:
             self.keras_model().export(folder, format="tf_saved_model", verbose=False)
 
@@ -235,3 +251,34 @@ class AdaptsToTasks(Learner):
             return self._after_steps(params, support, num_steps)
 
         write_saved_model(self, after_steps, theta(params, self), support[0], support[1], path)
+
+    def export_litert(
+        self,
+        path: str | os.PathLike,
+        x: Any,
+        y: Any,
+        queries: int,
+        num_steps: int | None = None,
+        params: Sequence[tf.Tensor] | None = None,
+    ) -> None:
+        """Exports the adaptation as a LiteRT model of built-in operations only, for phones and other small devices.
+
+            learner.export_litert("fewshot.tflite", x, y, queries=5)
+            runner = Interpreter("fewshot.tflite").get_signature_runner()
+            runner(support_x=x, support_y=y, query_x=x_new)["predictions"]
+
+        Args:
+            path: of the file.
+            x, y: a support set [N*K, ...] of float32 inputs. Those to come have its shapes. Whole numbers are int32.
+            queries: number of rows of query_x, fixed too.
+            num_steps, params: see `adapt`; theta is saved in the file.
+
+        Raises:
+            UsageError: an argument is not allowed, or LiteRT lacks an operation of the adaptation.
+        """
+        support = as_tensors((x, y))
+
+        def after_steps(params, support):
+            return self._after_steps(params, support, num_steps)
+
+        write_litert(self, after_steps, theta(params, self), support, whole_number("queries", queries), path)

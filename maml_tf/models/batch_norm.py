@@ -11,6 +11,8 @@ import tensorflow as tf
 from maml_tf.ops.batch_norm_max_pool import fused_batch_norm_max_pool
 from maml_tf.ops.fused_batch_norm import fused_batch_norm
 from maml_tf.ops.max_pool import max_pool, max_pool_cut
+from maml_tf.ops.plain import in_plain_form
+from maml_tf.ops.shapes import sizes
 
 EPSILON = 1e-3  # added to the variance (PROTOCOL 2.3)
 
@@ -123,7 +125,7 @@ class BatchNorm(keras.layers.Layer):
 
         def broadcastable(values):
             """[channels] or [T, channels] in a shape that broadcasts to x."""
-            return tf.reshape(values, [*values.shape[:-1], *[1] * len(axes), values.shape[-1]])
+            return tf.reshape(values, [*sizes(values)[:-1], *[1] * len(axes), values.shape[-1]])
 
         gamma = 1.0 if self.gamma is None else broadcastable(tf.convert_to_tensor(self.gamma))
         if _recorded.get() is not None or _given.get() is not None:
@@ -141,7 +143,7 @@ class BatchNorm(keras.layers.Layer):
 
     def _is_fused(self, x):
         """Whether the fused forms apply: float32 images of one task on a CPU, their own statistics, no scale."""
-        if self.scale or _recorded.get() is not None or _given.get() is not None:
+        if self.scale or _recorded.get() is not None or _given.get() is not None or in_plain_form():
             return False
         if tf.config.list_physical_devices("GPU"):
             return False

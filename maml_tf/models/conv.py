@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from maml_tf.models.batch_norm import BatchNorm, BatchNormMaxPool
 from maml_tf.models.layers import Conv2D, Dense
+from maml_tf.ops.shapes import sizes
 
 BLOCKS = (1, 2, 3, 4)
 
@@ -141,4 +142,4 @@ class MiniImagenetConv(_FourBlocks):
         super().__init__(image_shape, ways, filters, dtype, name, norm_scale, kernel_stddev, **options)
 
     def flat(self, x):
-        return tf.reshape(x, [*x.shape[:-3], x.shape[-3] * x.shape[-2] * x.shape[-1]])
+        return tf.reshape(x, [*sizes(x)[:-3], x.shape[-3] * x.shape[-2] * x.shape[-1]])

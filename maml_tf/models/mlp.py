@@ -9,6 +9,7 @@ import tensorflow as tf
 from maml_tf.models.batch_norm import BatchNorm
 from maml_tf.models.layers import Dense
 from maml_tf.ops.low_rank_updates import Updates
+from maml_tf.ops.shapes import sizes
 
 # Standard deviation of the truncated normal distribution of initial kernels, in every dense network of the authors.
 KERNEL_STDDEV = 0.01
@@ -101,4 +102,4 @@ class MLP(keras.Model):
         """Images become vectors, [..., inputs]; vectors stay as they are."""
         if x.shape[-1] == self.num_inputs:
             return x
-        return tf.reshape(x, [*x.shape[:-3], self.num_inputs])
+        return tf.reshape(x, [*sizes(x)[:-3], self.num_inputs])

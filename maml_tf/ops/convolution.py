@@ -7,6 +7,8 @@ import functools
 
 import tensorflow as tf
 
+from maml_tf.ops.shapes import sizes
+
 
 def convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     """`tf.nn.conv2d` with SAME padding. Products of bfloat16 factors are summed in float32, in derivatives too.
@@ -54,7 +56,7 @@ def task_convolution(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     Returns:
         [T, n, height / stride, width / stride, filters], sides rounded up.
     """
-    T, n, height, width, channels = x.shape
+    T, n, height, width, channels = sizes(x)
     size, filters = kernel.shape[1], kernel.shape[-1]
     out_height, out_width = -(-height // stride), -(-width // stride)
     pad_height = max((out_height - 1) * stride + size - height, 0)

@@ -2,6 +2,9 @@
 
 import tensorflow as tf
 
+from maml_tf.ops.plain import in_plain_form
+from maml_tf.ops.shapes import sizes
+
 
 def max_pool(x: tf.Tensor) -> tf.Tensor:
     """2x2 max-pool with stride 2 and VALID padding; of equal inputs the first takes the gradient.
@@ -16,6 +19,8 @@ def max_pool(x: tf.Tensor) -> tf.Tensor:
     Returns:
         [..., height // 2, width // 2, channels]
     """
+    if in_plain_form() and x.shape.rank == 4:
+        return tf.nn.max_pool2d(x, 2, 2, "VALID")
     return _at_maxima_compiled(x, x) if x.shape.rank == 4 else at_maxima(x, x)
 
 
@@ -31,6 +36,9 @@ def max_pool_cut(x: tf.Tensor) -> tf.Tensor:
     Returns:
         [..., height // 2, width // 2, channels]
     """
+
+    if in_plain_form():  # first derivatives only
+        return max_pool(x)
 
     @tf.custom_gradient
     def pool(x):
@@ -86,8 +94,7 @@ def _corners(x):
     Returns:
         Two rows of two tensors, each [..., height // 2, width // 2, channels].
     """
-    *leading, height, width, channels = x.shape
-    leading = [-1 if size is None else size for size in leading]
+    *leading, height, width, channels = sizes(x)
     whole = x[..., : height // 2 * 2, : width // 2 * 2, :]
     windows = tf.reshape(whole, [*leading, height // 2, 2, width // 2, 2, channels])
     return [tf.unstack(row, axis=-2) for row in tf.unstack(windows, axis=-4)]
