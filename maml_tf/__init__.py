@@ -26,6 +26,7 @@ __getattr__, __dir__ = lazy_exports(
         "TaskDistribution": "maml_tf.tasks.base",
         "train": "maml_tf.training.train",
         "Checkpoint": "maml_tf.training.checkpoint",
+        "RayWorkers": "maml_tf.training.ray_workers",
         "evaluate": "maml_tf.evaluation.evaluate",
         "load": "maml_tf.experiments.load",
         "losses": "maml_tf.meta.losses:",
@@ -52,4 +53,5 @@ if TYPE_CHECKING:
     from maml_tf.tasks.base import TaskBatch as TaskBatch
     from maml_tf.tasks.base import TaskDistribution as TaskDistribution
     from maml_tf.training.checkpoint import Checkpoint as Checkpoint
+    from maml_tf.training.ray_workers import RayWorkers as RayWorkers
     from maml_tf.training.train import train as train

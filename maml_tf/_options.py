@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from maml_tf._yaml import parse_yaml
@@ -93,3 +93,15 @@ def add_changes_option(parser: argparse.ArgumentParser) -> None:
         help="values in place of the spec's, such as inner.step_size=0.05: a variant with a name and results of "
         "its own, which no target judges",
     )
+
+
+def whole_number_from(least: int) -> Callable[[str], int]:
+    """A type of an option: a whole number from `least`."""
+
+    def read(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdigit() else -1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; expected a whole number from {least}")
+        return number
+
+    return read

@@ -21,6 +21,7 @@ from maml_tf._options import (
     add_spec_options,
     add_training_options,
     spec_from,
+    whole_number_from,
 )
 from maml_tf.errors import EXIT_DATA_MISSING, EXIT_SIGNAL, EXIT_USAGE, DataMissingError, UsageError
 from maml_tf.sweep.command import add_sweep_options, run_sweep
@@ -29,6 +30,7 @@ from maml_tf.training.stopping import raise_for_signals
 if TYPE_CHECKING:
     from maml_tf.experiments.results import Curve, Result
     from maml_tf.experiments.spec import ExperimentSpec
+    from maml_tf.training.workers import Workers
 
 # A user's own results and weights. Those in reproduce/ are the published record.
 RESULTS, WEIGHTS = pathlib.Path("runs/results"), pathlib.Path("runs/checkpoints")
@@ -45,6 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_training_options(train)
     train.add_argument(
         "--train-only", action="store_true", help="do not test; the same command without this option does it later"
+    )
+    train.add_argument(
+        "--workers", type=whole_number_from(1), metavar="N", help="spread each training over N actors of a Ray cluster"
+    )
+    train.add_argument(
+        "--address", metavar="HOST:PORT", help="of the Ray cluster; default: the one that this machine belongs to"
+    )
+    train.add_argument(
+        "--cores-per-worker", type=whole_number_from(1), metavar="N", help="cores of each actor; default: 1"
     )
     _add_results_option(train)
     train.add_argument(
@@ -109,7 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train_and_evaluate_from(
-    spec: ExperimentSpec, arguments: argparse.Namespace, *, results: pathlib.Path, weights: pathlib.Path | None
+    spec: ExperimentSpec,
+    arguments: argparse.Namespace,
+    *,
+    results: pathlib.Path,
+    weights: pathlib.Path | None,
+    workers: Workers | None = None,
 ) -> Result:
     """Trains and tests a spec as the options say, and prints the time that it took.
 
@@ -117,6 +133,7 @@ def train_and_evaluate_from(
         spec: what to train and test.
         arguments: the options of `add_training_options`.
         results, weights: the folders for the result file and the chosen weights.
+        workers: spread each training over them.
     """
     from maml_tf.experiments.base import TrainingOptions
     from maml_tf.experiments.results import result_path
@@ -138,7 +155,7 @@ def train_and_evaluate_from(
         weights_folder=weights,
         command=command_line(),
         restart=arguments.restart,
-        options=TrainingOptions(arguments.resume, arguments.tensorboard),
+        options=TrainingOptions(arguments.resume, arguments.tensorboard, workers),
     )
     print(f"{spec.name} ({spec.profile}): trained and tested in {result.wall_seconds:.0f} s")
     return result
@@ -186,20 +203,33 @@ def _train(arguments: argparse.Namespace) -> None:
     from maml_tf.runtime import configure_runtime
 
     configure_runtime()
+    workers = _workers_from(arguments)
     for spec in specs:
         if arguments.train_only:
-            _train_only(spec, arguments)
+            _train_only(spec, arguments, workers)
             continue
-        result = train_and_evaluate_from(spec, arguments, results=arguments.results, weights=arguments.weights)
+        folders = {"results": arguments.results, "weights": arguments.weights}
+        result = train_and_evaluate_from(spec, arguments, workers=workers, **folders)
         print_curves(spec.name, result.curves, spec.columns)
 
 
-def _train_only(spec: ExperimentSpec, arguments: argparse.Namespace) -> None:
+def _workers_from(arguments: argparse.Namespace) -> Workers | None:
+    if arguments.workers is None:
+        for option in ("address", "cores_per_worker"):
+            if getattr(arguments, option) is not None:
+                raise UsageError(f"--{option.replace('_', '-')}: not without --workers")
+        return None
+    from maml_tf.training.ray_workers import RayWorkers
+
+    return RayWorkers(arguments.workers, arguments.address, arguments.cores_per_worker or 1)
+
+
+def _train_only(spec: ExperimentSpec, arguments: argparse.Namespace, workers: Workers | None) -> None:
     from maml_tf.experiments.base import TrainingOptions
     from maml_tf.experiments.run import train
 
     check_writable(arguments.runs, "--runs")
-    options = TrainingOptions(arguments.resume, arguments.tensorboard)
+    options = TrainingOptions(arguments.resume, arguments.tensorboard, workers)
     folders = {"runs_folder": arguments.runs, "data_folder": arguments.data}
     for seed in spec.seeds:
         trained = train(spec, seed, restart=arguments.restart, options=options, **folders)

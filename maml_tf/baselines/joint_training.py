@@ -50,9 +50,12 @@ class JointTraining(Learner):
         """The mean support loss of a TaskBatch and its gradient; the query sets are not used (PROTOCOL 2.1)."""
         training = self.function.training if training is None else training
         x, y = as_tensors((batch.support_x, batch.support_y))
+        given: Any = None if seed is None else tf.convert_to_tensor(seed)
+        if given is not None and given.shape.rank == 2:
+            given = given[0]  # the model is called once for all tasks
         with tf.GradientTape() as tape:
             tape.watch(params)
-            weights, _, state = self.parts(self.seeded(params, seed))
+            weights, _, state = self.parts(self.seeded(params, given))
             losses, state = self.set_loss(weights, (x, y), state, training, predicts=not training)
             loss = tf.reduce_mean(losses)
         gradients = tape.gradient(loss, params, unconnected_gradients=tf.UnconnectedGradients.ZERO)

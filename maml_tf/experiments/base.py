@@ -19,19 +19,22 @@ from maml_tf.tasks.image_set import ImageSet
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 from maml_tf.training.schedules import rate_of
 from maml_tf.training.train import train
+from maml_tf.training.workers import Workers
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOptions:
-    """How a training is run, which has no influence on its numbers.
+    """How a training is run, which does not change what it computes.
 
     Attributes:
         resume: continue an unfinished training.
         tensorboard: write TensorBoard scalars into the run directory.
+        workers: spread the tasks of an iteration over them; the numbers are those without workers up to rounding.
     """
 
     resume: bool = False
     tensorboard: bool = False
+    workers: Workers | None = None
 
 
 class Experiment(abc.ABC):
@@ -52,6 +55,7 @@ class Experiment(abc.ABC):
             None: no score can diverge.
         kept_scores: the curves whose score of each task the result file keeps.
         seconds_elsewhere: wall time that other processes spent on the latest evaluation.
+        spreads: whether a training can be spread over workers.
 
     Raises:
         DataMissingError: the data set is missing in the folder, or damaged.
@@ -65,6 +69,7 @@ class Experiment(abc.ABC):
     diverged_above: float | None = None
     kept_scores: tuple[str, ...] = ()
     seconds_elsewhere: float = 0.0
+    spreads: bool = False
 
     def __init__(self, spec: ExperimentSpec, seed: int, data_folder: str | os.PathLike | None = None):
         self.spec = spec
@@ -126,6 +131,7 @@ class CompiledExperiment(Experiment):
         validate: theta -> score, higher is better; None where the protocol has no validation.
     """
 
+    spreads = True
     tasks: TaskDistribution
     validate: Callable[[Sequence[tf.Tensor]], float] | None = None
 
@@ -145,5 +151,6 @@ class CompiledExperiment(Experiment):
             run_dir=run_dir,
             resume=options.resume,
             tensorboard=options.tensorboard,
+            workers=options.workers,
             label=self.label,
         )

@@ -68,7 +68,7 @@ def _replay_sampling(experiment: ReinforcementLearningExperiment, checkpoint: Ch
     tasks = experiment.spec.tasks
     try:
         done = run_iteration(
-            experiment.learner, experiment.sampler(), checkpoint.state, tasks.goal_every, experiment.seed
+            experiment.learner.iteration, experiment.sampler(), checkpoint.state, tasks.goal_every, experiment.seed
         )
     except FloatingPointError as error:
         yield f"iteration {checkpoint.iteration}: {error}"

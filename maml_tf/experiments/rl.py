@@ -47,6 +47,7 @@ class ReinforcementLearningExperiment(Experiment):
     """
 
     spec: PolicySections
+    spreads = True
     kept_scores = ("return",)
 
     def __init__(self, spec: PolicySections, seed: int, data_folder: str | os.PathLike | None = None):
@@ -99,6 +100,7 @@ class ReinforcementLearningExperiment(Experiment):
             run_dir=run_dir,
             resume=options.resume,
             tensorboard=options.tensorboard,
+            workers=options.workers,
             label=self.label,
         )
 

@@ -85,9 +85,12 @@ def train(
         options: how to train; see TrainingOptions.
 
     Raises:
-        UsageError: the run directory holds an unfinished training, and the options do not say to resume it.
+        UsageError: the run directory holds an unfinished training, and the options do not say to resume it; or there
+            are workers and the training cannot be spread.
     """
     experiment = build_experiment(spec, seed, data_folder)
+    if options is not None and options.workers is not None and not experiment.spreads:
+        raise UsageError(f"{spec.name}: workers: not allowed with the method {spec.method!r}, which cannot be spread")
     run_dir = run_directory_of(spec, seed, runs_folder, git_commit())
     classes = experiment.classes  # hashed as they were loaded: what is trained on is what the hash says
     run_dir.data = hashes_of(classes) if classes else experiment.data_hashes(spec, data_folder)

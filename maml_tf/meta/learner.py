@@ -75,7 +75,8 @@ class Learner(abc.ABC):
         Args:
             params: theta.
             batch: a TaskBatch.
-            seed: stateless seed of what the model draws, such as Dropout's masks; int32 [2].
+            seed: stateless seed of what the model draws, such as Dropout's masks; int32 [2], or one for each task
+                [T, 2].
             training: Keras' argument `training`; as the learner says by default.
         """
 

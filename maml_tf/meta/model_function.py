@@ -91,7 +91,10 @@ class ModelFunction:
         """(seeds [T, 2],): one for each task; () for a model that draws nothing."""
         if not self.seed_variables:
             return ()
-        return (tf.random.split(tf.convert_to_tensor((0, 0) if seed is None else seed), num_tasks, alg="philox"),)
+        return (seeds_of_tasks(seed, num_tasks),)
+
+    def __reduce__(self):
+        return ModelFunction, (self.model, self.training, self.batch_norm)
 
     def __call__(
         self,
@@ -192,6 +195,17 @@ class ModelFunction:
                 if getattr(layer, "use_cudnn", False):
                     stack.enter_context(_replaced(layer, "use_cudnn", False))
             yield
+
+
+def seeds_of_tasks(seed: tf.Tensor | Sequence[int] | None, num_tasks: int) -> tf.Tensor:
+    """A stateless seed for each task, int32 [T, 2].
+
+    Args:
+        seed: of the batch, int32 [2]; None for (0, 0). The tasks' own seeds [T, 2] are returned as they are.
+        num_tasks: T.
+    """
+    given: Any = tf.convert_to_tensor((0, 0) if seed is None else seed)
+    return given if given.shape.rank == 2 else tf.random.split(given, num_tasks, alg="philox")
 
 
 class _Scope(keras.StatelessScope):

@@ -17,7 +17,7 @@ from maml_tf.meta.adaptable import Adaptable, chosen_weights
 from maml_tf.meta.adapted_model import AdaptsToTasks
 from maml_tf.meta.arguments import number, task_batch, whole_number
 from maml_tf.meta.learner import MetaStep
-from maml_tf.meta.model_function import BatchNormStatistics
+from maml_tf.meta.model_function import BatchNormStatistics, seeds_of_tasks
 from maml_tf.meta.structures import as_tensors, dense, in_dtype
 from maml_tf.meta.task_execution import TaskExecution
 from maml_tf.tasks.random import uniform
@@ -77,7 +77,7 @@ class Reptile(AdaptsToTasks):
         loss of the query set after adaptation to the support set, as MAML's.
         """
         batch, (weights, _, state) = as_tensors(task_batch(batch)), self.parts(params)
-        seeds = tf.random.split(tf.convert_to_tensor((0, 0) if seed is None else seed), batch.num_tasks, alg="philox")
+        seeds = seeds_of_tasks(seed, batch.num_tasks)
         if training is False:
             (losses,) = self.task_execution.map(self._tested, params, (*batch, seeds))
             return MetaStep(tf.reduce_mean(losses), [*map(tf.zeros_like, params)], state)

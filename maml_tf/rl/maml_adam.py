@@ -1,8 +1,9 @@
 """Algorithm 3 with Adam in the outer loop: how the authors pretrained on 2D navigation (PROTOCOL 3.7)."""
 
-from collections.abc import Sequence
+import tensorflow as tf
 
-from maml_tf.rl.maml_trpo import MAMLTRPO, AdaptationStep
+from maml_tf.rl import trpo
+from maml_tf.rl.maml_trpo import MAMLTRPO
 from maml_tf.rl.policy import Policy
 from maml_tf.training.adam import Adam, TrainingState
 
@@ -26,10 +27,8 @@ class MAMLAdam(MAMLTRPO):
         super().__init__(policy, step_size, num_steps=num_steps, likelihood_ratio=likelihood_ratio)
         self.optimizer = optimizer
 
-    def meta_update(
-        self, state: TrainingState, steps: Sequence[AdaptationStep]
-    ) -> tuple[TrainingState, dict[str, float]]:
+    def update(self, state: TrainingState, objective: trpo.Objective) -> tuple[TrainingState, dict[str, float]]:
         """A step of Adam; the loss is the one before it."""
-        theta = self.objective.flat(state.params)
-        loss, gradient = self.objective.loss_and_gradient(theta, *self.objective.batches(steps))
-        return self.optimizer.apply(state, self.objective.unflat(gradient)), {"loss": float(loss)}
+        loss, gradient = objective.loss_and_gradient(self.objective.flat(state.params).numpy())
+        gradient = tf.constant(gradient, self.policy.dtype)
+        return self.optimizer.apply(state, self.objective.unflat(gradient)), {"loss": loss}

@@ -186,14 +186,18 @@ class MAMLTRPO:
     def meta_update(
         self, state: TrainingState, steps: Sequence[AdaptationStep]
     ) -> tuple[TrainingState, dict[str, float]]:
-        """TRPO's step on the surrogate loss after adaptation (line 10), from samples of theta's own adaptation.
+        """The step on the surrogate loss after adaptation (line 10), from samples of theta's own adaptation."""
+        return self.update(state, self.objective.at(steps))
+
+    def update(self, state: TrainingState, objective: trpo.Objective) -> tuple[TrainingState, dict[str, float]]:
+        """TRPO's step on an objective of theta as one vector.
 
         Returns:
             The state with the new theta, and loss, KL divergence and rejected step lengths by name. No accepted length
             leaves theta as it is.
         """
         theta = self.objective.flat(state.params).numpy().astype(np.float64)
-        objective = self.objective.at(steps).restricted(theta, self._meta_trained)
+        objective = objective.restricted(theta, self._meta_trained)
         step = trpo.update(objective, theta[self._meta_trained], self.trust_region)
         theta[self._meta_trained] = step.theta
         params = self.objective.unflat(tf.constant(theta, self.policy.dtype))

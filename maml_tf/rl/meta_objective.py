@@ -1,5 +1,6 @@
 """What MAML's meta-step optimises in reinforcement learning: the surrogate loss after adaptation (PROTOCOL 3.4)."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,8 @@ class MetaObjective:
         def kl_gradient(theta):
             return self.kl_gradient(tensor(theta), *batches).numpy().astype(np.float64)
 
-        return trpo.Objective(loss_and_gradient, loss_and_kl, self.fisher(steps), kl_gradient)
+        product = functools.cache(lambda: self.fisher(steps))  # Adam needs none
+        return trpo.Objective(loss_and_gradient, loss_and_kl, lambda vector: product()(vector), kl_gradient)
 
     def fisher(self, steps: "Sequence[AdaptationStep]") -> Callable[[np.ndarray], np.ndarray]:
         """v [P] -> F v [P], F the second derivative of the KL divergence at the theta that sampled.

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -28,8 +29,8 @@ class Policy(keras.Model, abc.ABC):
         context_size: length of a context vector z that is appended to every observation. It starts at zero, and the
             inner loop adapts nothing else (Appendix C.2, PROTOCOL 2.7). 0: no context vector; everything is adapted.
         dtype: "float32", or "float64" for checks.
-        adaptable: which weights the inner loop adapts, as for `mt.MAML`; `mt.methods.output_layer` for ANIL. None: all
-            of them, or the context vector where there is one.
+        adaptable: which weights the inner loop adapts, as for `mt.MAML`; `mt.methods.output_layer` for ANIL; or a truth
+            value for each weight. None: all of them, or the context vector where there is one.
 
     Attributes:
         discrete_actions: whether an action is a one-hot vector.
@@ -50,7 +51,7 @@ class Policy(keras.Model, abc.ABC):
         activation: str = "relu",
         context_size: int = 0,
         dtype: str = "float32",
-        adaptable: Adaptable | None = None,
+        adaptable: Adaptable | list[bool] | None = None,
     ):
         if activation not in ACTIVATIONS:
             raise UsageError(f"activation is {activation!r}; allowed: {', '.join(ACTIVATIONS)}")
@@ -68,11 +69,24 @@ class Policy(keras.Model, abc.ABC):
             Dense(units, name=f"dense_{index}", dtype=dtype) for index, units in enumerate((*hidden, action_size), 1)
         ]
         self(keras.ops.zeros((1, observation_size), dtype=dtype))
-        self._adapts = (
-            tuple(context_size == 0 or variable is self.context for variable in self.trainable_variables)
-            if adaptable is None
-            else tuple(chosen_weights(self, adaptable))
-        )
+        if adaptable is None:
+            adapts = [context_size == 0 or variable is self.context for variable in self.trainable_variables]
+        else:
+            adapts = list(adaptable) if isinstance(adaptable, list) else chosen_weights(self, adaptable)
+        self._adapts = tuple(adapts)
+        self._config = {
+            "observation_size": observation_size,
+            "action_size": action_size,
+            "hidden": list(hidden),
+            "activation": activation,
+            "context_size": context_size,
+            "dtype": dtype,
+            "adaptable": None if adaptable is None else adapts,
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make a policy of the same form."""
+        return dict(self._config)
 
     def _add_distribution_weights(self) -> None:
         """Adds the weights that are not the network's; they come first in the list of parameters."""

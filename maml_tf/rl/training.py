@@ -4,7 +4,7 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from maml_tf.errors import UsageError
 from maml_tf.meta.arguments import seed_number, whole_number
 from maml_tf.rl.maml_trpo import MAMLTRPO, MetaIteration
 from maml_tf.rl.sampling.sampler import Sampler
+from maml_tf.rl.task_groups import PolicySpread
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory, load_or_init
 from maml_tf.training.divergence import ADVICE, is_finite
@@ -21,6 +22,7 @@ from maml_tf.training.progress import Progress
 from maml_tf.training.scalars import scalar_writer
 from maml_tf.training.stopping import StopRequest, TrainingStoppedError
 from maml_tf.training.weights import write_weights
+from maml_tf.training.workers import Workers
 
 GOAL_EVERY = ("task", "trajectory")
 CHOSEN_MODELS = ("best_return", "last")
@@ -38,6 +40,7 @@ def train(
     run_dir: RunDirectory | str | os.PathLike | None = None,
     resume: bool = False,
     tensorboard: bool = False,
+    workers: Workers | None = None,
     label: str = "training",
 ) -> Checkpoint:
     """Runs `learner.iteration` until `iterations` are done.
@@ -60,6 +63,9 @@ def train(
         run_dir: where the checkpoint is saved. None: nothing is written.
         resume: continue the training in `run_dir`. Otherwise an unfinished training there is an error.
         tensorboard: write TensorBoard scalars into `run_dir`.
+        workers: spread sampling and update over machines, such as `mt.RayWorkers(2)`, by the groups of the sampler. The
+            result has the same bits for any number of workers on machines of the same kind, and that of a training
+            without workers up to rounding.
         label: names the run on the screen.
 
     Returns:
@@ -77,6 +83,8 @@ def train(
         raise UsageError(f"goal_every: {goal_every!r} is not allowed; expected one of {', '.join(GOAL_EVERY)}")
     if chosen_model not in CHOSEN_MODELS:
         raise UsageError(f"chosen_model: {chosen_model!r} is not allowed; expected one of {', '.join(CHOSEN_MODELS)}")
+    if workers is not None and not isinstance(workers, Workers):
+        raise UsageError(f"workers: {workers!r} is not allowed; expected such as mt.RayWorkers(2)")
     if run_dir is None and (resume or tensorboard or snapshots):
         raise UsageError("run_dir: resume, tensorboard and snapshots need a folder")
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
@@ -86,6 +94,10 @@ def train(
     if checkpoint.iteration >= iterations:
         return checkpoint
     with contextlib.ExitStack() as stack:
+        iteration_of = learner.iteration
+        if workers is not None:  # before signals are handled: a cluster's library handles them, too
+            spread = stack.enter_context(contextlib.closing(PolicySpread(learner, sampler, workers)))
+            iteration_of = spread.iteration
         if run_dir is not None:
             stack.enter_context(run_dir.locked())
             checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume)
@@ -101,7 +113,7 @@ def train(
             try:
                 # An iteration is drawn from its number, so a signal may break it off: it is repeated later.
                 with contextlib.nullcontext() if stop is None else stop.at_once():
-                    done = run_iteration(learner, sampler, checkpoint.state, goal_every, seed)
+                    done = run_iteration(iteration_of, sampler, checkpoint.state, goal_every, seed)
             except FloatingPointError as error:
                 if run_dir is not None:
                     run_dir.write(checkpoint)  # for a replay, also where nothing was saved before
@@ -139,12 +151,13 @@ def snapshot_file(run_dir: RunDirectory, iteration: int) -> pathlib.Path:
 
 
 def run_iteration(
-    learner: MAMLTRPO, sampler: Sampler, state: TrainingState, goal_every: str, seed: int
+    iteration_of: Callable[..., MetaIteration], sampler: Sampler, state: TrainingState, goal_every: str, seed: int
 ) -> MetaIteration:
     """The iteration after `state`, whose goals and samples are drawn from (seed, number of iterations done) alone.
 
     Args:
-        learner, sampler, goal_every, seed: see `train`.
+        iteration_of: `learner.iteration`.
+        sampler, goal_every, seed: see `train`.
         state: before the iteration.
 
     Raises:
@@ -152,7 +165,7 @@ def run_iteration(
     """
     rng = np.random.default_rng([seed, int(state.iteration)])
     goals = sampler.goal_distribution.sample(rng, sampler.num_tasks) if goal_every == "task" else None
-    done = learner.iteration(state, sampler, goals, rng)
+    done = iteration_of(state, sampler, goals, rng)
     checked = {"a return": done.returns, "the loss": done.metrics["loss"], "a parameter": done.state[1:]}
     for what, values in checked.items():
         if not is_finite(values):

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from maml_tf._io import check_writable
-from maml_tf._options import add_folder_options, add_spec_options, spec_from
+from maml_tf._options import add_folder_options, add_spec_options, spec_from, whole_number_from
 from maml_tf._yaml import parse_yaml
 from maml_tf.errors import EXIT_USAGE, UsageError
 from maml_tf.sweep.jobs import Job, jobs_of
@@ -32,11 +32,11 @@ def add_sweep_options(parser: argparse.ArgumentParser) -> None:
     add_folder_options(parser)
     parser.add_argument("--launcher", choices=LAUNCHERS, default="local", help="what runs the jobs; default: local")
     parser.add_argument(
-        "--cores-per-run", type=_whole_number(1), default=1, metavar="N", help="cores of each job; default: 1"
+        "--cores-per-run", type=whole_number_from(1), default=1, metavar="N", help="cores of each job; default: 1"
     )
     parser.add_argument(
         "--retries",
-        type=_whole_number(0),
+        type=whole_number_from(0),
         default=0,
         metavar="N",
         help="more tries for a job that fails; default: 0",
@@ -155,15 +155,3 @@ def compare(runs_folder: pathlib.Path) -> int:
         return 0
     command = [sys.executable, "-m", "reproduce.compare", "--runs", str(runs_folder)]
     return subprocess.run(command).returncode
-
-
-def _whole_number(least: int):
-    """A type of an option: a whole number from `least`."""
-
-    def read(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() else -1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not allowed; expected a whole number from {least}")
-        return number
-
-    return read

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
-import re
-import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +9,10 @@ from maml_tf.errors import UsageError
 from maml_tf.sweep.jobs import Job
 from maml_tf.sweep.launcher import Ended
 from maml_tf.sweep.processes import run
+from maml_tf.training.ray_cluster import check_address, connect, ray_module
 from maml_tf.training.stopping import raise_for_signals
 
 NODE_FAILURES = 10  # so often Ray starts a job again whose node or worker is lost
-SECONDS_TO_ANSWER = 10
 
 
 class RayLauncher:
@@ -33,16 +29,10 @@ class RayLauncher:
     """
 
     def __init__(self, cores_per_run: int, address: str):
-        _check_address(address)
-        try:
-            self._ray: Any = importlib.import_module("ray")
-        except ImportError:
-            raise UsageError("--launcher ray: Ray is not installed: pip install 'maml_tf[ray]'") from None
-        try:
-            self._ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            told = str(error).strip().split("\n")[0]
-            raise UsageError(f"--address {address}: there is no Ray cluster that can be used ({told})") from None
+        if address != "auto":
+            check_address(address, "--address")
+        self._ray: Any = ray_module("--launcher ray")
+        connect(self._ray, address, "--address")
         raise_for_signals()  # Ray has put its handler in place of ours
         cores = max(node["Resources"].get("CPU", 0) for node in self._ray.nodes() if node["Alive"])
         if cores_per_run > cores:
@@ -74,16 +64,3 @@ class RayLauncher:
             return Ended(job, self._ray.get(reference))
         except self._ray.exceptions.RayError as error:  # nodes were lost again and again, or the job was dropped
             return Ended(job, None, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
-
-
-def _check_address(address: str) -> None:
-    """Refuses an address that is none, or where nothing answers: Ray itself would try for minutes."""
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    if not re.fullmatch(r"[\w.-]+", host) or not re.fullmatch(r"[0-9]{1,5}", port):
-        raise UsageError(f"--address {address}: expected HOST:PORT")
-    try:
-        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"--address {address}: there is no Ray cluster that can be used ({error})") from None

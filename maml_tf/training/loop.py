@@ -9,11 +9,12 @@ from typing import Any
 import tensorflow as tf
 
 from maml_tf.meta.compiled import compiled, draw
-from maml_tf.meta.learner import Learner
+from maml_tf.meta.learner import Learner, MetaStep
 from maml_tf.tasks.base import TaskBatch, TaskDistribution
 from maml_tf.training.adam import Adam
 from maml_tf.training.interpolation import Interpolation
 from maml_tf.training.keras_optimizer import KerasOptimizer
+from maml_tf.training.shares import Spread
 
 State = Any  # TrainingState or OptimizerState
 
@@ -29,6 +30,7 @@ def compiled_loop(
     batch_size: int,
     seed: tuple[int, int] | tf.Tensor,
     gradient_clip: float | None = None,
+    spread: Spread | None = None,
 ) -> Callable[..., tuple[State, tf.Tensor]]:
     """Compiles `(state, n) -> (state after n more meta-iterations, their mean meta-loss)`.
 
@@ -45,6 +47,7 @@ def compiled_loop(
         batch_size: number of tasks in each iteration.
         seed: stateless seed of the task draws: two integers, or an int32 tensor [2].
         gradient_clip: every entry of the meta-gradient is clipped to [-gradient_clip, gradient_clip] (PROTOCOL 2.6).
+        spread: computes the meta-step on several devices or machines. Then an iteration is compiled, not the loop.
 
     Returns:
         A function of the optimizer's state and an int32 scalar. With a third argument, the sum of the meta-losses so
@@ -53,13 +56,15 @@ def compiled_loop(
     """
     jit_compile = learner.task_execution.jit_compile
 
-    def draw_tasks(iteration: tf.Tensor | int) -> TaskBatch:
+    def draw_tasks(iteration: tf.Tensor) -> TaskBatch:
         return draw(tasks, seed, iteration, batch_size)
 
-    def meta_iteration(state: State, batch: TaskBatch) -> tuple[State, tf.Tensor]:
-        iteration_seed = tf.random.fold_in(tf.convert_to_tensor(seed), state.iteration, alg="philox")
-        mask_seed = tf.random.fold_in(iteration_seed, MASKS, alg="philox")
-        loss, gradients, model_state = learner.meta_step(state.params, batch, mask_seed)
+    def mask_seed(iteration: tf.Tensor) -> tf.Tensor:
+        iteration_seed = tf.random.fold_in(tf.convert_to_tensor(seed), iteration, alg="philox")
+        return tf.random.fold_in(iteration_seed, MASKS, alg="philox")
+
+    def outer_step(state: State, step: MetaStep) -> tuple[State, tf.Tensor]:
+        loss, gradients, model_state = step
         if gradient_clip is not None:
             gradients = [
                 tf.where(tf.math.is_finite(g), tf.clip_by_value(g, -gradient_clip, gradient_clip), math.nan)
@@ -67,6 +72,19 @@ def compiled_loop(
             ]
         state = optimizer.apply(state, gradients)
         return state._replace(params=learner.after_step(state.params, model_state)), loss
+
+    def meta_iteration(state: State, batch: TaskBatch) -> tuple[State, tf.Tensor]:
+        meta_step = learner.meta_step if spread is None else spread.meta_step
+        return outer_step(state, meta_step(state.params, batch, mask_seed(state.iteration)))
+
+    if spread is not None:
+        draw_outside = compiled(draw_tasks) if tasks.in_graph else draw_tasks
+        if spread.in_graph:
+            step = compiled(meta_iteration, reduce_retracing=True)
+        else:
+            outer_step = compiled(outer_step, jit_compile=jit_compile)
+            step = meta_iteration
+        return functools.partial(_run_outside, step, draw_outside)
 
     if not tasks.in_graph:
         step = compiled(meta_iteration, jit_compile=jit_compile, reduce_retracing=True)
@@ -93,7 +111,7 @@ def compiled_loop(
 
 def _run_outside(
     step: Callable[..., tuple[State, tf.Tensor]],
-    draw_tasks: Callable[[int], TaskBatch],
+    draw_tasks: Callable[[tf.Tensor], TaskBatch],
     state: State,
     num_iterations: tf.Tensor,
     so_far: tf.Tensor | None = None,
@@ -103,11 +121,11 @@ def _run_outside(
     total = tf.zeros([], state.params[0].dtype) if so_far is None else so_far
     last = first + int(num_iterations) - 1
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        drawn = pool.submit(draw_tasks, first)
+        drawn = pool.submit(draw_tasks, tf.constant(first))
         for iteration in range(first, last + 1):
             batch = drawn.result()
             if iteration < last:
-                drawn = pool.submit(draw_tasks, iteration + 1)
+                drawn = pool.submit(draw_tasks, tf.constant(iteration + 1))
             state, loss = step(state, batch)
             total += tf.cast(loss, total.dtype)
     return state, total / (last + 1 - first) if so_far is None else total

@@ -23,7 +23,9 @@ from maml_tf.training.meta_training import MetaTraining
 from maml_tf.training.optimizer import chosen_optimizer
 from maml_tf.training.progress import Progress
 from maml_tf.training.scalars import scalar_writer
+from maml_tf.training.shares import MirroredSpread, WorkerSpread
 from maml_tf.training.stopping import StopRequest
+from maml_tf.training.workers import Workers
 
 VALIDATIONS_PER_RUN = 20
 
@@ -45,6 +47,8 @@ def train(
     run_dir: RunDirectory | str | os.PathLike | None = None,
     resume: bool = False,
     tensorboard: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
+    workers: Workers | None = None,
     label: str = "training",
 ) -> Checkpoint:
     """Meta-trains a learner, with Adam by default, and returns what was reached.
@@ -75,6 +79,11 @@ def train(
         resume: continue the training in `run_dir`. Otherwise an unfinished training there is an error; a finished one
             is returned.
         tensorboard: write TensorBoard scalars into `run_dir`.
+        strategy: a `tf.distribute.MirroredStrategy`: the tasks of an iteration are divided over its devices. The result
+            is that of one device up to rounding, and a training may be resumed with other devices.
+        workers: spread the tasks of an iteration over machines, such as `mt.RayWorkers(8)`. The result has the same
+            bits for any number of workers on machines of the same kind, and a training may be resumed with another
+            number (see `WorkerSpread`).
         label: names the training in the progress lines.
 
     Returns:
@@ -100,6 +109,10 @@ def train(
         raise UsageError("validation_tasks and validate: only one of them is allowed")
     if run_dir is None and (resume or tensorboard):
         raise UsageError("run_dir: resume and tensorboard need a directory")
+    if strategy is not None and workers is not None:
+        raise UsageError("strategy and workers: only one of them is allowed")
+    if workers is not None and not isinstance(workers, Workers):
+        raise UsageError(f"workers: {workers!r} is not allowed; expected such as mt.RayWorkers(8)")
     chosen = chosen_optimizer(optimizer, learning_rate, getattr(learner, "interpolates", False))
     learner = check_tasks(learner, tasks)
     if run_dir is not None and not isinstance(run_dir, RunDirectory):
@@ -116,20 +129,32 @@ def train(
         run_dir.write_half(checkpoint)
     if checkpoint.iteration >= iterations and not checkpoint.validation_due:
         return checkpoint
-    training = MetaTraining(
-        learner=learner,
-        tasks=tasks,
-        loop=compiled_loop(learner, tasks, chosen, batch_size=batch_size, seed=(seed, 0), gradient_clip=gradient_clip),
-        iterations=iterations,
-        batch_size=batch_size,
-        seed=seed,
-        label=label,
-        run_dir=run_dir,
-        validate=validate,
-        validate_every=validate_every,
-        half=half,
-    )
+    spread = None if strategy is None else MirroredSpread(learner, strategy, batch_size)
     with contextlib.ExitStack() as stack:
+        if workers is not None:
+            # Before signals are handled: a cluster's library handles them, too.
+            spread = stack.enter_context(contextlib.closing(WorkerSpread(learner, workers, batch_size)))
+        training = MetaTraining(
+            learner=learner,
+            tasks=tasks,
+            loop=compiled_loop(
+                learner,
+                tasks,
+                chosen,
+                batch_size=batch_size,
+                seed=(seed, 0),
+                gradient_clip=gradient_clip,
+                spread=spread,
+            ),
+            iterations=iterations,
+            batch_size=batch_size,
+            seed=seed,
+            label=label,
+            run_dir=run_dir,
+            validate=validate,
+            validate_every=validate_every,
+            half=half,
+        )
         if run_dir is not None:
             stack.enter_context(run_dir.locked())
             checkpoint = load_or_init(run_dir, learner.initial_params(), iterations, resume, chosen.start)

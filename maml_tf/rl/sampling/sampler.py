@@ -12,6 +12,7 @@ from maml_tf.rl.envs.vector_env import TaskVectorEnv
 from maml_tf.rl.sampling.numpy_policy import Actor
 from maml_tf.rl.sampling.trajectories import Trajectories
 from maml_tf.rl.sampling.trajectory_index import StepBuffer, TrajectoryIndex
+from maml_tf.runtime import available_cores
 
 if TYPE_CHECKING:
     from maml_tf.rl.policy import Policy
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class Sampler:
     """Runs T policies, each in its own task, in all environments at once.
 
-    An even number of tasks is divided between two threads. While the policies of one half compute actions, the physics
-    of the other half keeps the cores busy.
+    The tasks are divided into groups, each with a thread. While the policies of one group compute actions, the physics
+    of another one keeps the cores busy.
 
     Args:
         make_envs: num_envs -> TaskVectorEnv with a horizon.
@@ -34,9 +35,13 @@ class Sampler:
             environments: in every test, and in training on all goals together (their `VectorizedSampler`; in
             meta-training a task has one environment). It favours short trajectories if rollouts can end early. By
             default every task gets the trajectories that a single environment would give (PROTOCOL 3.5).
+        num_groups: of equal sizes; 2 by default, and 1 for an odd number of tasks. Each has its own random numbers, so
+            the number changes them. `train(workers=...)` gives a group to one worker.
+        first_group: the number of the first group, where these tasks are a part of more.
 
     Raises:
-        UsageError: the environments have no horizon, or no task or trajectory is asked for.
+        UsageError: the environments have no horizon, no task or trajectory is asked for, or the tasks cannot be divided
+            into the groups.
     """
 
     def __init__(
@@ -46,18 +51,34 @@ class Sampler:
         trajectories: int,
         envs_per_task: int | None = None,
         keep_first_finished: bool = False,
+        num_groups: int | None = None,
+        first_group: int = 0,
     ):
         envs_per_task = trajectories if envs_per_task is None else envs_per_task
         sizes = {"num_tasks": num_tasks, "trajectories": trajectories, "envs_per_task": envs_per_task}
+        if num_groups is not None:
+            sizes["num_groups"] = num_groups
         for name, value in sizes.items():
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise UsageError(f"{name}: {value!r} is not allowed; expected a whole number from 1")
+        if num_groups is None:
+            num_groups = 1 if num_tasks % 2 else 2
+        if num_tasks % num_groups:
+            raise UsageError(f"num_groups: {num_groups} is not allowed; expected a divisor of {num_tasks} tasks")
+        self.options = {
+            "make_envs": make_envs,
+            "num_tasks": num_tasks,
+            "trajectories": trajectories,
+            "envs_per_task": envs_per_task,
+            "keep_first_finished": keep_first_finished,
+        }
         self.num_tasks = num_tasks
+        self.num_groups = num_groups
+        self.first_group = first_group
         self.keep_first_finished = keep_first_finished
         self.envs_per_task = envs_per_task
-        self.tasks_per_thread = num_tasks if num_tasks % 2 else num_tasks // 2
-        num_threads = num_tasks // self.tasks_per_thread
-        self.envs = [make_envs(self.tasks_per_thread * self.envs_per_task) for _ in range(num_threads)]
+        self.tasks_per_group = num_tasks // num_groups
+        self.envs = [make_envs(self.tasks_per_group * self.envs_per_task) for _ in range(num_groups)]
         stepped = [id(env) for envs in self.envs for env in getattr(envs, "environments", list)()]
         if len(set(stepped)) < len(stepped):
             raise UsageError("make_env returned the same environment twice; it must make a new one")
@@ -109,11 +130,11 @@ class Sampler:
         if self.keep_first_finished:
             max_steps += self.envs_per_task * self.horizon
         trajectories = Trajectories.empty(self.num_tasks, max_steps, *self.envs[0].sizes)
-        generators = np.random.default_rng(seed).spawn(len(self.envs))
+        generators = np.random.default_rng(seed).spawn(self.first_group + self.num_groups)[self.first_group :]
         rule = _keep_first_finished if self.keep_first_finished else _keep_in_order_of_start
 
         def sample_part(part):
-            tasks = part * self.tasks_per_thread, (part + 1) * self.tasks_per_thread
+            tasks = part * self.tasks_per_group, (part + 1) * self.tasks_per_group
             _sample_into(
                 trajectories.tasks(*tasks),
                 self.envs[part],
@@ -125,8 +146,8 @@ class Sampler:
                 self._buffers[part],
             )
 
-        with ThreadPoolExecutor(len(self.envs)) as threads:
-            list(threads.map(sample_part, range(len(self.envs))))
+        with ThreadPoolExecutor(min(self.num_groups, max(2, available_cores()))) as threads:
+            list(threads.map(sample_part, range(self.num_groups)))
         if not trajectories.mask[:, self.budget :].any():
             failures = trajectories.physics_failures
             return Trajectories(*(array[:, : self.budget] for array in trajectories[:-1]), physics_failures=failures)

@@ -1,0 +1,66 @@
+"""The connection to a Ray cluster."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import re
+import socket
+from typing import Any
+
+from maml_tf.errors import UsageError
+
+SECONDS_TO_ANSWER = 10
+
+
+def check_address(address: str, name: str) -> None:
+    """Refuses an address that is none, or where nothing answers: Ray itself would try for minutes.
+
+    Args:
+        address: "HOST:PORT".
+        name: of the argument or option, for the message.
+
+    Raises:
+        UsageError: as above.
+    """
+    host, _, port = address.rpartition(":")
+    if not re.fullmatch(r"[\w.-]+", host) or not re.fullmatch(r"[0-9]{1,5}", port):
+        raise UsageError(f"{name} {address}: expected HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"{name} {address}: there is no Ray cluster that can be used ({error})") from None
+
+
+def ray_module(asked_by: str) -> Any:
+    """The package Ray.
+
+    Args:
+        asked_by: the option or argument that needs it, for the message.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        return importlib.import_module("ray")
+    except ImportError:
+        raise UsageError(f"{asked_by}: Ray is not installed: pip install 'maml_tf[ray]'") from None
+
+
+def connect(ray: Any, address: str | None, name: str) -> None:
+    """Connects this process to a cluster.
+
+    Args:
+        ray: the package.
+        address: "HOST:PORT", "auto" for the cluster that this machine belongs to, or None for that one, or a new one
+            on this machine where there is none.
+        name: of the argument or option, for the message.
+
+    Raises:
+        UsageError: there is no such cluster.
+    """
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        told = str(error).strip().split("\n")[0]
+        raise UsageError(f"{name} {address}: there is no Ray cluster that can be used ({told})") from None
