@@ -55,9 +55,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, spec in NETWORKS.items():
             path = pathlib.Path(folder, name)
-            command = [sys.executable, "-c", EXPORT, spec, str(path)]
-            subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
-            result["networks"][name] = measure(path, arguments.seconds)
+            command = [sys.executable, "-m", "benchmarks.serving_export", spec, str(path)]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(f"{name}: could not be exported:\n{done.stderr}")
+            result["networks"][name] = measure(path, arguments.seconds) | {
+                "litert": json.loads(done.stdout.splitlines()[-1])
+            }
         first = pathlib.Path(folder, next(iter(NETWORKS)))
         with server(first, BATCHES["on"]) as (url, _):
             result["malformed"] = mixed(url, arguments.malformed)
@@ -66,25 +70,6 @@ def main() -> None:
     with atomic_write(arguments.out) as file:
         json.dump(result, file, indent=1, allow_nan=False)
         file.write("\n")
-
-
-# In a process that ends before anything is measured. mini-ImageNet's weights are those that the speed is measured at.
-EXPORT = """
-import sys
-import numpy as np
-from benchmarks.problems import TRAINED
-from benchmarks.workloads import IMAGE_SHAPES, SPECS
-from maml_tf.experiments.registry import experiment_class
-from maml_tf.experiments.spec import read_spec
-from maml_tf.training.weights import read_weights
-
-spec = read_spec(SPECS / f"{sys.argv[1]}.yaml")
-learner = experiment_class(spec).build_learner(spec)
-params = read_weights(TRAINED[spec.model.network, spec.tasks.ways], learner)
-images = np.zeros((spec.tasks.ways * spec.tasks.shots, *IMAGE_SHAPES[spec.tasks.dataset]), np.float32)
-labels = np.repeat(np.arange(spec.tasks.ways), spec.tasks.shots)
-learner.export(sys.argv[2], images, labels, params=params)
-"""
 
 
 def measure(folder: pathlib.Path, seconds: float) -> dict[str, Any]:

@@ -76,12 +76,10 @@ def write_litert(
 
 def _converted(function: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> bytes:
     """A LiteRT model of built-in operations only."""
-    module: Any = tf.Module()
     try:
-        module.serve = tf.function(function, autograph=False)
-        signature = module.serve.get_concrete_function(**{spec.name: spec for spec in specs})
+        signature = tf.function(function, autograph=False).get_concrete_function(**{spec.name: spec for spec in specs})
         with tempfile.TemporaryDirectory() as folder:
-            tf.saved_model.save(module, folder, signatures=signature)
+            tf.saved_model.save(tf.Module(), folder, signatures=signature)
             converter = tf.lite.TFLiteConverter.from_saved_model(folder)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
             return converter.convert()

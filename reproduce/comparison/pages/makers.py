@@ -13,7 +13,7 @@ from reproduce.comparison.pages.numbers import cited, numbers, peers
 from reproduce.comparison.pages.panels import PANELS
 from reproduce.comparison.pages.robust import interquartile_returns, robust_errors
 from reproduce.comparison.pages.runs import runs
-from reproduce.comparison.pages.serving import serving, serving_demand
+from reproduce.comparison.pages.serving import litert, serving, serving_demand
 from reproduce.comparison.pages.speed import first_steps, meta_gradients, one_call, sampling, speed, whole_training
 from reproduce.comparison.pages.variants import VARIANTS, variants
 
@@ -30,6 +30,7 @@ MAKERS = {
     "known-failures": known_failures,
     "known-failure-counts": failure_counts,
     "learning-curves": learning_curves,
+    "litert": litert,
     "meta-gradients": meta_gradients,
     "one-call": one_call,
     "panel-counts": panel_counts,

@@ -42,6 +42,7 @@ def serving(record: Record, page: pathlib.Path) -> str:
     ]
     wrong = sum(run["wrong"] for network in measured["networks"].values() for run in network["runs"])
     bad = measured["malformed"]
+    others = ", and other work took most of them" if measured["load"] > 2 * cores_of(measured["hardware"]) else ""
     return "\n\n".join(
         [
             table(headers, rows),
@@ -49,7 +50,7 @@ def serving(record: Record, page: pathlib.Path) -> str:
             f"{bad['answered_4xx']} were answered with an error (4xx), and {bad['good_right']} of the good ones with "
             f"the right predictions. Wrong answers in the table's measurements: {wrong}.",
             f"`{measured['command']}`, {measured['date']}, {machine(measured['hardware'])}, commit "
-            f"{measured['git_commit'][:7]}, load {measured['load']:.1f}. Clients and server share the cores.",
+            f"{measured['git_commit'][:7]}, load {measured['load']:.1f}. Clients and server share the cores{others}.",
         ]
     )
 
@@ -76,6 +77,24 @@ def serving_demand(record: Record, page: pathlib.Path) -> str:
         )
     headers = ["", "cores", f"machines of {CORES}", "weights of a user", "weights of a minute's users", "requests"]
     return table(headers, rows)
+
+
+def cores_of(hardware: str) -> int:
+    """The number of cores that a description of hardware names."""
+    return int(hardware.split(", ")[1].split()[0])
+
+
+def litert(record: Record, page: pathlib.Path) -> str:
+    """The time of an adaptation on the processor of this machine by LiteRT, and the size of its file."""
+    measured = _measured(record)
+    if measured is None:
+        return NOT_MEASURED
+    rows = [
+        [title, short_time(found["seconds"]), f"{found['file_bytes'] / 1e6:.1f} MB"]
+        for name, title in NETWORKS.items()
+        for found in [measured["networks"][name]["litert"]]
+    ]
+    return table(["", "one adaptation with predictions for 5 images, one thread of this machine", "file"], rows)
 
 
 def _measured(record: Record) -> dict | None:
