@@ -250,7 +250,7 @@ docs: setup  ## the documentation in site/, which opens from disk; its generated
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 ##@ Benchmarks
-.PHONY: bench bench-growth bench-first-step bench-peers bench-serving
+.PHONY: bench bench-growth bench-first-step bench-peers bench-scale bench-serving
 bench: setup  ## speed compared with the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)
 	$(RUN) -m benchmarks.run
 
@@ -263,11 +263,14 @@ bench-first-step: setup  ## the time to the first meta-gradient, beside PyTorch'
 bench-peers: setup  ## speed compared with JAX (needs python3.12), PyTorch, torchopt and envpool, each installed in a separate folder (2 hours)
 	$(RUN) -m benchmarks.run --peers
 
+bench-scale: setup  ## two actors of a Ray cluster against two cores, and the time to start a job of a sweep; needs maml_tf[ray] (5 minutes)
+	$(RUN) -m benchmarks.scaling
+
 bench-serving: setup  ## served adaptations: requests a second and latency for one client and sixteen, and malformed requests (4 minutes)
 	$(RUN) -m benchmarks.serving
 
 ##@ Development
-.PHONY: test lint lock kills mutants wheel-check clean clean-runs
+.PHONY: test lint lock ray-cluster kills mutants wheel-check clean clean-runs
 test: setup  ## the tests, in processes of at most 2.5 GB, one on each core (11 minutes)
 	$(RUN) tests/tools/run_tests.py
 
@@ -279,6 +282,9 @@ lint: setup  ## style, formatting and types (15 seconds)
 lock: setup  ## write constraints.txt and docs/licences.md again, after a change of a requirements file (1 second)
 	$(RUN) tests/tools/lock.py
 	$(RUN) tests/tools/licences.py
+
+ray-cluster: setup  ## trainings and a sweep over two Ray nodes of this machine, one lost: the bits of runs alone; needs maml_tf[ray] (10 minutes)
+	$(RUN) tests/tools/ray_cluster.py
 
 kills: setup  ## kill trainings of every kind 40 times and resume them: each ends with the same bits (10 minutes)
 	$(RUN) tests/tools/kills.py

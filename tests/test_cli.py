@@ -30,6 +30,8 @@ def test_exit_codes_and_messages(tmp_path, monkeypatch, capsys):
     for arguments, code, message in (
         (["train", tmp_path / "wrong.yaml", *folders], 2, "wrong.yaml: unknown key 'iner'; allowed are"),
         (["train", nonconv, *folders, "--profile", "smoke"], 3, "omniglot.json is missing: `make data` prepares it"),
+        (["train", maml, *folders, "--address", "host:6379"], 2, "--address: not without --workers"),
+        (["train", maml, *folders, "--workers", 2, "--address", "host"], 2, "address host: expected HOST:PORT"),
         (["evaluate", maml, "--weights", tmp_path / "none.npz"], 2, "none.npz: no weights can be read"),
         (["evaluate", maml, *folders], 2, "seed_1: no training of sinusoid_maml was started there"),
         (["evaluate", maml, "--snapshots", tmp_path], 2, "sinusoid_maml: no training of the seeds any"),

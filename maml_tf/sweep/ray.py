@@ -10,7 +10,6 @@ from maml_tf.sweep.jobs import Job
 from maml_tf.sweep.launcher import Ended
 from maml_tf.sweep.processes import run
 from maml_tf.training.ray_cluster import check_address, connect, ray_module
-from maml_tf.training.stopping import raise_for_signals
 
 NODE_FAILURES = 10  # so often Ray starts a job again whose node or worker is lost
 
@@ -33,7 +32,6 @@ class RayLauncher:
             check_address(address, "--address")
         self._ray: Any = ray_module("--launcher ray")
         connect(self._ray, address, "--address")
-        raise_for_signals()  # Ray has put its handler in place of ours
         cores = max(node["Resources"].get("CPU", 0) for node in self._ray.nodes() if node["Alive"])
         if cores_per_run > cores:
             self._ray.shutdown()

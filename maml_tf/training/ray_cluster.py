@@ -9,6 +9,7 @@ import socket
 from typing import Any
 
 from maml_tf.errors import UsageError
+from maml_tf.training.stopping import raise_for_signals
 
 SECONDS_TO_ANSWER = 10
 
@@ -47,8 +48,8 @@ def ray_module(asked_by: str) -> Any:
         raise UsageError(f"{asked_by}: Ray is not installed: pip install 'maml_tf[ray]'") from None
 
 
-def connect(ray: Any, address: str | None, name: str) -> None:
-    """Connects this process to a cluster.
+def connect(ray: Any, address: str | None, name: str) -> bool:
+    """Connects this process to a cluster, unless the program has done so; returns whether it was done here.
 
     Args:
         ray: the package.
@@ -59,8 +60,15 @@ def connect(ray: Any, address: str | None, name: str) -> None:
     Raises:
         UsageError: there is no such cluster.
     """
+    if ray.is_initialized():
+        return False
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         told = str(error).strip().split("\n")[0]
-        raise UsageError(f"{name} {address}: there is no Ray cluster that can be used ({told})") from None
+        raise UsageError(
+            f"{name} {address}: there is no Ray cluster that can be used ({told}). A cluster with tokens needs "
+            "RAY_AUTH_MODE=token in the environment"
+        ) from None
+    raise_for_signals()  # Ray has put its handler in place of ours
+    return True

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from maml_tf.errors import UsageError
 from maml_tf.training.ray_cluster import check_address, connect, ray_module
-from maml_tf.training.stopping import raise_for_signals
 from maml_tf.training.workers import Calls, Host, WorkerLostError, Workers
 
 
@@ -49,10 +48,7 @@ class RayWorkers(Workers):
         Raises:
             UsageError: there is no cluster, or no machine of it has the cores of a worker.
         """
-        if not self._ray.is_initialized():  # the user's program may have connected before
-            connect(self._ray, self.address, "address")
-            raise_for_signals()  # Ray has put its handler in place of ours
-            self._connected = True
+        self._connected = connect(self._ray, self.address, "address")
         cores = max(node["Resources"].get("CPU", 0) for node in self._ray.nodes() if node["Alive"])
         if self.cores_per_worker > cores:
             self.close()

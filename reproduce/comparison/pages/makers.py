@@ -13,6 +13,7 @@ from reproduce.comparison.pages.numbers import cited, numbers, peers
 from reproduce.comparison.pages.panels import PANELS
 from reproduce.comparison.pages.robust import interquartile_returns, robust_errors
 from reproduce.comparison.pages.runs import runs
+from reproduce.comparison.pages.scaling import scaling
 from reproduce.comparison.pages.serving import litert, serving, serving_demand
 from reproduce.comparison.pages.speed import first_steps, meta_gradients, one_call, sampling, speed, whole_training
 from reproduce.comparison.pages.variants import VARIANTS, variants
@@ -38,6 +39,7 @@ MAKERS = {
     "precision": precision,
     "robust-errors": robust_errors,
     "sampling": sampling,
+    "scaling": scaling,
     "serving": serving,
     "serving-demand": serving_demand,
     "speed": speed,
