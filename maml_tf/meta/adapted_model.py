@@ -145,6 +145,14 @@ def _copied(model: keras.Model, x: Any) -> Any:
     return copied
 
 
+def _support(x: Any, y: Any) -> Any:
+    """A support set as tensors; UsageError: it has no example."""
+    support = as_tensors((x, y))
+    if any(part is not None and part.shape.rank and part.shape[0] == 0 for part in tf.nest.flatten(support[0])):
+        raise UsageError("x: there are no examples; expected at least one")
+    return support
+
+
 class AdaptsToTasks(Learner):
     """A learner that adapts its model to one task at a time.
 
@@ -203,9 +211,7 @@ class AdaptsToTasks(Learner):
             UsageError: an argument is not allowed or does not fit the model, or there is no example.
             FloatingPointError: an adapted weight is not finite.
         """
-        support = as_tensors((x, y))
-        if any(part is not None and part.shape.rank and part.shape[0] == 0 for part in tf.nest.flatten(support[0])):
-            raise UsageError("x: there are no examples; expected at least one")
+        support = _support(x, y)
         params = self._after_steps(theta(params, self), support, num_steps, training, seed)
         for name, param in zip(self.param_names, params, strict=False) if tf.executing_eagerly() else ():
             if param.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(param)):
@@ -245,7 +251,7 @@ class AdaptsToTasks(Learner):
             x, y: a support set [N*K, ...]. Those to come have its types and shapes; x_new has any number of rows.
             num_steps, params: see `adapt`; theta is saved in the folder.
         """
-        support = as_tensors((x, y))
+        support = _support(x, y)
 
         def after_steps(params, support):
             return self._after_steps(params, support, num_steps)
@@ -276,7 +282,7 @@ class AdaptsToTasks(Learner):
         Raises:
             UsageError: an argument is not allowed, or LiteRT lacks an operation of the adaptation.
         """
-        support = as_tensors((x, y))
+        support = _support(x, y)
 
         def after_steps(params, support):
             return self._after_steps(params, support, num_steps)

@@ -8,7 +8,7 @@ import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -17,8 +17,9 @@ import tensorflow as tf
 from maml_tf._io import atomic_write, check_writable
 from maml_tf.errors import UsageError
 from maml_tf.meta.learner import Learner
-from maml_tf.ops.built_in import with_built_in_operations
+from maml_tf.ops.built_in import FOR_LITERT, FOR_ONNX
 from maml_tf.ops.plain import plain_forms
+from maml_tf.ops.rewriting import Replacement, with_replacements
 
 #: (theta, (x, y)) -> theta after the inner steps
 AfterSteps = Callable[[Sequence[tf.Tensor], Any], list[tf.Tensor]]
@@ -58,20 +59,35 @@ def write_litert(
 
     flat_specs = tf.nest.flatten(specs)
     try:
-        with plain_forms():
-            traced = tf.function(adapt_and_predict, autograph=False).get_concrete_function(*flat_specs)
-        constants = importlib.import_module("tensorflow.python.framework.convert_to_constants")
-        frozen: Any = constants.convert_variables_to_constants_v2(traced, lower_control_flow=False)
-        function = with_built_in_operations(frozen.graph, frozen.inputs, frozen.outputs)
+        function = _rewritten(adapt_and_predict, flat_specs, FOR_LITERT)
+        converted = _converted(lambda **inputs: function(*(inputs[spec.name] for spec in flat_specs)), flat_specs)
     except UsageError as error:
         raise UsageError(f"export_litert: {error}") from None
-    named = _outputs(traced.structured_outputs)
-
-    def signature(**inputs):
-        return dict(zip(named, function(*(inputs[spec.name] for spec in flat_specs)), strict=True))
-
     with atomic_write(path, "wb") as file:
-        file.write(_converted(signature, flat_specs))
+        file.write(converted)
+
+
+def _rewritten(
+    function: Callable[..., Any], specs: Sequence[tf.TensorSpec], replacements: Mapping[str, Replacement]
+) -> Callable[..., dict[str, tf.Tensor]]:
+    """The function in plain forms with operations replaced: tensors -> its outputs by name.
+
+    Raises:
+        UsageError: it has a loop, a condition or a function call.
+    """
+    names: list[str] = []
+
+    def flat(*inputs):
+        outputs = function(*inputs)
+        names[:] = _outputs(outputs)
+        return tf.nest.flatten(outputs)
+
+    with plain_forms():
+        traced = tf.function(flat, autograph=False).get_concrete_function(*specs)
+    constants = importlib.import_module("tensorflow.python.framework.convert_to_constants")
+    frozen = constants.convert_variables_to_constants_v2(traced, lower_control_flow=False)
+    new = with_replacements(frozen.graph, frozen.inputs, frozen.outputs, replacements)
+    return lambda *inputs: dict(zip(names, new(*inputs), strict=True))
 
 
 def _converted(function: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> bytes:
@@ -83,16 +99,15 @@ def _converted(function: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> 
             converter = tf.lite.TFLiteConverter.from_saved_model(folder)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
             return converter.convert()
-    except UsageError as error:
-        raise UsageError(f"export_litert: {error}") from None
+    except UsageError:
+        raise
     except Exception as error:  # the converter's own class is not public
         lacking = re.findall(r"(?:Select|Flex|Custom) [oO]ps: ([\w, ]+)", str(error))
         if not lacking:
             raise
         names = ", ".join(dict.fromkeys(", ".join(lacking).split(", ")))
         raise UsageError(
-            f"export_litert: LiteRT has no built-in operation for {names}, which the model, the loss or a gradient of "
-            "them uses"
+            f"LiteRT has no built-in operation for {names}, which the model, the loss or a gradient of them uses"
         ) from error
 
 
@@ -122,12 +137,19 @@ def write_onnx(
 
     def predict(*flat):
         inputs = tf.nest.pack_sequence_as(specs, flat)
-        outputs = call(*([tf.constant(value) for value in values] for values in fixed), inputs)
+        return call(*([tf.constant(value) for value in values] for values in fixed), inputs)
+
+    def named(*flat):
+        outputs = predict(*flat)
         return dict(zip(_outputs(outputs), tf.nest.flatten(outputs), strict=True))
 
     flat_specs = tf.nest.flatten(specs)
+    try:
+        function = _rewritten(predict, flat_specs, FOR_ONNX)
+    except UsageError:  # tf2onnx converts loops by itself
+        function = named
     with plain_forms():
-        function = tf.function(predict, autograph=False, input_signature=flat_specs)
+        function = tf.function(function, autograph=False, input_signature=flat_specs)
         model, _ = converter.convert.from_function(function, flat_specs)
     known = {entry.domain for entry in model.opset_import}
     lacking = sorted({node.op_type for node in model.graph.node if node.domain not in known or _is_of_tensorflow(node)})

@@ -12,63 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
-
-#: (operation of the old graph, inputs in the new one) -> its outputs
-Replacement = Callable[[tf.Operation, Sequence[tf.Tensor]], Any]
-
-
-#: operations that call functions
-WITH_FUNCTIONS = {
-    *("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"),
-    *("PartitionedCall", "StatefulPartitionedCall"),
-}
-
-
-def with_built_in_operations(
-    graph: tf.Graph, inputs: Sequence[Any], outputs: Sequence[Any]
-) -> Callable[..., list[Any]]:
-    """A function like a graph, without the operations that LiteRT lacks and this module replaces.
-
-    Args:
-        graph: without variables and function calls, all shapes known.
-        inputs: placeholders of the graph.
-        outputs: tensors of the graph.
-
-    Returns:
-        A function of tensors, in the order of `inputs`, that returns a list in the order of `outputs`. It raises a
-        UsageError where an operation has a form that cannot be replaced.
-
-    Raises:
-        UsageError: the graph has a loop, a condition or a function call.
-    """
-
-    for operation in graph.get_operations():
-        if operation.type in WITH_FUNCTIONS:
-            raise UsageError(
-                f"the model, the loss or a gradient of them has a loop, a condition or a compiled function "
-                f"({operation.type} {operation.name}), which cannot be converted"
-            )
-
-    def function(*values: tf.Tensor) -> list[tf.Tensor]:
-        new: dict[str, Any] = {tensor.name: value for tensor, value in zip(inputs, values, strict=True)}
-        for operation in graph.get_operations():
-            if operation.type in ("Placeholder", "NoOp"):
-                continue
-            given = [new[tensor.name] for tensor in operation.inputs]
-            replace = REPLACEMENTS.get(operation.type, _copied)
-            found = replace(operation, given)
-            found = list(found) if isinstance(found, (list, tuple)) else [found]
-            new |= {tensor.name: value for tensor, value in zip(operation.outputs, found, strict=True)}
-        return [new[tensor.name] for tensor in outputs]
-
-    return function
-
-
-def _copied(operation: tf.Operation, given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """The same operation in the current graph."""
-    graph, types = tf.compat.v1.get_default_graph(), [tensor.dtype for tensor in operation.outputs]
-    attributes = {name: value for name, value in operation.node_def.attr.items() if not name.startswith("_")}
-    return graph.create_op(operation.type, list(given), types, attrs=attributes, op_def=operation.op_def).outputs
+from maml_tf.ops.rewriting import Replacement
 
 
 def _places(dim: int, begin: int, size: int, stride: int) -> tuple[int, int, int]:
@@ -235,6 +179,24 @@ def _conv2d_by_input(operation: tf.Operation, given: Sequence[tf.Tensor]) -> tf.
     return _put_back(tf.split(by_patches, len(places), axis=-1), places, steps, pads, shape)
 
 
+def _depthwise_by_kernel(operation: tf.Operation, given: Sequence[tf.Tensor]) -> tf.Tensor:
+    x, g, shape = given[0], given[2], _known(given[1], operation).tolist()
+    pads, places, steps = _windows(operation, shape[:2], x.shape[1:3])
+    g = tf.reshape(g, [*g.shape[:-1], *shape[2:]])
+    parts = [
+        tf.reduce_sum(values[..., tf.newaxis] * g, [0, 1, 2]) for values in _gathered(_padded(x, pads), places, steps)
+    ]
+    return tf.reshape(tf.stack(parts), shape)
+
+
+def _depthwise_by_input(operation: tf.Operation, given: Sequence[tf.Tensor]) -> tf.Tensor:
+    shape, kernel, g = _known(given[0], operation).tolist(), given[1], given[2]
+    pads, places, steps = _windows(operation, kernel.shape[:2], shape[1:3])
+    g = tf.reshape(g, [*g.shape[:-1], *kernel.shape[2:]])
+    factors = tf.unstack(tf.reshape(kernel, [-1, *kernel.shape[2:]]))
+    return _put_back([tf.reduce_sum(g * factor, -1) for factor in factors], places, steps, pads, shape)
+
+
 def _max_pool_grad(operation: tf.Operation, given: Sequence[tf.Tensor]) -> tf.Tensor:
     x, maxima, g = given
     pads, places, steps = _windows(operation, operation.get_attr("ksize")[1:3], x.shape[1:3])
@@ -292,13 +254,16 @@ def _pointwise(function: Callable[..., Any]) -> Replacement:
 
 
 #: by the type of the operation that is replaced
-REPLACEMENTS: dict[str, Replacement] = {
+FOR_ONNX: dict[str, Replacement] = {"Erfc": _pointwise(lambda x: 1.0 - tf.math.erf(x))}
+FOR_LITERT: dict[str, Replacement] = {
     "AvgPoolGrad": _avg_pool_grad,
     "BiasAddGrad": _pointwise(lambda g: tf.reduce_sum(g, list(range(g.shape.rank - 1)))),
     "ConcatOffset": _concat_offset,
     "Conv2D": _conv2d,
     "Conv2DBackpropFilter": _conv2d_by_kernel,
     "Conv2DBackpropInput": _conv2d_by_input,
+    "DepthwiseConv2dNativeBackpropFilter": _depthwise_by_kernel,
+    "DepthwiseConv2dNativeBackpropInput": _depthwise_by_input,
     "EluGrad": _pointwise(lambda g, y: tf.where(y < 0.0, g * (y + 1.0), g)),
     "FloorMod": _floor_mod,
     "LeakyReluGrad": lambda op, given: tf.where(given[1] > 0.0, given[0], op.get_attr("alpha") * given[0]),

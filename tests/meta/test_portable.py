@@ -100,6 +100,8 @@ def test_arguments_are_named_before_anything_is_converted(tmp_path, monkeypatch)
     path = tmp_path / "adapt.tflite"
     with pytest.raises(UsageError, match="queries: 0 is not allowed"):
         learner.export_litert(path, x, y, queries=0)
+    with pytest.raises(UsageError, match="x: there are no examples"):
+        learner.export_litert(path, x[:0], y[:0], queries=1)
     with pytest.raises(UsageError, match="is a folder"):
         learner.export_litert(tmp_path, x, y, queries=1)
     double = MAML(MLP(1, (5,), 1, dtype="float64"), losses.mean_squared_error, 0.1, 1)

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from maml_tf.errors import UsageError
 from maml_tf.meta.inner_updates import InnerUpdate
-from maml_tf.meta.losses import mean_squared_error
+from maml_tf.meta.losses import mean_cross_entropy, mean_squared_error
 from maml_tf.meta.maml import MAML
+from maml_tf.models.mlp import MLP
 
 RNG = np.random.default_rng(0)
 SERVE = """
@@ -99,6 +100,31 @@ def test_a_learned_inner_update_is_saved_with_its_parameters(tmp_path):
     found = served.adapt_and_predict(x, y, new)
     np.testing.assert_allclose(found, learner.adapt(x, y, params=params)(new), rtol=1e-5, atol=1e-6)
     assert set(served.adapt(x, y)) == set(learner.param_names[: len(weights)])
+
+
+TASKS = {
+    "one by one": lambda: (MAML(dense(), mean_squared_error, 0.1, 1), (4, 3), numbers(3, 4, 2), (5, 3)),
+    "vectorised": lambda: (
+        MAML(MLP(4, (3,), 2, batch_norm=True), mean_cross_entropy, 0.1, 1),
+        (2, 2, 2, 1),
+        np.array([[0, 1], [1, 0], [1, 1]]),
+        (5, 2, 2, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TASKS)
+def test_several_tasks_are_adapted_as_each_alone(case, tmp_path):
+    learner, support, y, query = TASKS[case]()
+    assert learner.task_execution.vectorized == (case == "vectorised")
+    x, new = numbers(3, *support), numbers(3, *query)
+    learner.export(tmp_path / "served", x[0], y[0])
+    served = tf.saved_model.load(tmp_path / "served")
+    expected = [learner.adapt(*task)(queries) for *task, queries in zip(x, y, new, strict=True)]
+    np.testing.assert_allclose(served.adapt_and_predict_tasks(x, y, new), expected, rtol=1e-4, atol=1e-5)
+    weights = served.adapt_tasks(x, y)
+    of_last = {name: values[-1] for name, values in weights.items()}
+    np.testing.assert_allclose(served.predict(of_last, new[-1]), expected[-1], rtol=1e-4, atol=1e-5)
 
 
 def test_structures_keep_their_form(tmp_path):

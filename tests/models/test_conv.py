@@ -39,6 +39,20 @@ def test_skipped_biases_and_pools_before_relu_change_nothing(network, name):
         np.testing.assert_allclose(found, reference, atol=1e-9)
 
 
+@pytest.mark.parametrize("network", [OmniglotConv, MiniImagenetConv])
+def test_numbers_of_tasks_and_images_may_be_unknown_when_a_function_is_traced(network):
+    model = network((16, 16, 1), 2, filters=2)
+    rng = np.random.default_rng(0)
+    for axes in ((3,), (2, 3)):
+        tasks = axes[:-1]
+        params = [tf.constant(rng.normal(size=(*tasks, *v.shape)), tf.float32) for v in model.trainable_variables]
+        x = tf.constant(rng.normal(size=(*axes, 16, 16, 1)), tf.float32)
+        unknown = [tf.TensorSpec([None] * len(tasks) + p.shape[len(tasks) :].as_list()) for p in params]
+        images = tf.TensorSpec([None] * len(axes) + [16, 16, 1])
+        call = tf.function(lambda params, x: functional_call(model, params, x), input_signature=[unknown, images])
+        np.testing.assert_allclose(call(params, x), functional_call(model, params, x), rtol=1e-4, atol=1e-5)
+
+
 def plain_cut_max_pool(x):
     """TensorFlow's max-pool, whose gradient is a constant to the second derivative."""
 

@@ -5,10 +5,11 @@ import pytest
 import tensorflow as tf
 
 from maml_tf.errors import UsageError
-from maml_tf.ops.built_in import REPLACEMENTS, with_built_in_operations
+from maml_tf.ops.built_in import FOR_LITERT
+from maml_tf.ops.rewriting import with_replacements
 
 RNG = np.random.default_rng(0)
-NOT_IN_LITERT = {name for name in REPLACEMENTS if name.endswith("Grad") or "Backprop" in name or "CrossEntropy" in name}
+NOT_IN_LITERT = {name for name in FOR_LITERT if name.endswith("Grad") or "Backprop" in name or "CrossEntropy" in name}
 
 
 def gradient(function):
@@ -51,6 +52,7 @@ CASES = {
     "convolution, stride 2": (convolution(2, "SAME"), IMAGES, KERNEL),
     "convolution, strides": (convolution((2, 3), "VALID"), IMAGES, KERNEL),
     "convolution, dilation": (convolution(1, "SAME", 2), IMAGES, KERNEL),
+    "depthwise": (lambda x, k: tf.nn.depthwise_conv2d(x, k, [1, 2, 2, 1], "SAME"), IMAGES, numbers(3, 2, 3, 2)),
     "max-pool": (pool(tf.nn.max_pool2d, 2, 2, "VALID"), IMAGES),
     "max-pool, overlapping": (pool(tf.nn.max_pool2d, 3, 2, "SAME"), IMAGES),
     "max-pool of equal values": (pool(tf.nn.max_pool2d, 2, 2, "VALID"), np.ones((1, 4, 4, 1), np.float32)),
@@ -74,8 +76,8 @@ def test_a_graph_of_built_in_operations_gives_the_same(case):
     function, *inputs = CASES[case]
     inputs = [tf.constant(value) for value in inputs]
     graph = tf.function(gradient(function), autograph=False).get_concrete_function(*inputs)
-    assert {operation.type for operation in graph.graph.get_operations()} & set(REPLACEMENTS)
-    rewritten = with_built_in_operations(graph.graph, graph.inputs, graph.outputs)
+    assert {operation.type for operation in graph.graph.get_operations()} & set(FOR_LITERT)
+    rewritten = with_replacements(graph.graph, graph.inputs, graph.outputs, FOR_LITERT)
     new = tf.function(rewritten, autograph=False).get_concrete_function(*inputs)
     assert not {operation.type for operation in new.graph.get_operations()} & NOT_IN_LITERT
     for found, expected in zip(new(*inputs), graph(*inputs), strict=True):
@@ -99,7 +101,7 @@ def test_what_cannot_be_replaced_is_named(function, x, message):
     graph = tf.function(gradient(function), autograph=False).get_concrete_function(tf.TensorSpec(x))
 
     def rewritten(x):
-        return with_built_in_operations(graph.graph, graph.inputs, graph.outputs)(x)
+        return with_replacements(graph.graph, graph.inputs, graph.outputs, FOR_LITERT)(x)
 
     with pytest.raises(UsageError, match=message):
         tf.function(rewritten, autograph=False).get_concrete_function(tf.TensorSpec(x))
