@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import logging
 import re
+import signal
 import socket
+import threading
 from typing import Any
 
 from maml_tf.errors import UsageError
-from maml_tf.training.stopping import raise_for_signals
 
 SECONDS_TO_ANSWER = 10
 
@@ -62,6 +63,7 @@ def connect(ray: Any, address: str | None, name: str) -> bool:
     """
     if ray.is_initialized():
         return False
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -70,5 +72,6 @@ def connect(ray: Any, address: str | None, name: str) -> bool:
             f"{name} {address}: there is no Ray cluster that can be used ({told}). A cluster with tokens needs "
             "RAY_AUTH_MODE=token in the environment"
         ) from None
-    raise_for_signals()  # Ray has put its handler in place of ours
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray has put its own in its place
     return True

@@ -46,7 +46,8 @@ class Host:
         from maml_tf.training.sending import from_bytes
 
         self._object = from_bytes(sent)
-        self._cores = cores
+        # Threads that stay: oneDNN keeps what it has prepared for a convolution in the thread that prepared it.
+        self._threads = ThreadPoolExecutor(cores) if cores > 1 else None
 
     def ready(self) -> bool:
         """True, as soon as the object is there."""
@@ -55,8 +56,8 @@ class Host:
     def call(self, method: str, calls: Calls, *shared: Any) -> list:
         """`method(group, *arguments, *shared)` of every (group, arguments), in order."""
         function = getattr(self._object, method)
-        with ThreadPoolExecutor(self._cores) as threads:
-            return list(threads.map(lambda call: function(call[0], *call[1], *shared), calls))
+        apply = map if self._threads is None else self._threads.map
+        return list(apply(lambda call: function(call[0], *call[1], *shared), calls))
 
 
 class Workers(abc.ABC):

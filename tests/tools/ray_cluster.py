@@ -27,7 +27,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SMALL = ("--profile", "smoke", "--set")
-SINUSOID = ("meta.iterations=30000",)
+SINUSOID = ("meta.iterations=20000",)
 OMNIGLOT = ("meta.iterations=30", "meta.batch_size=6", "model.filters=16")
 
 
@@ -119,12 +119,12 @@ def run(command: list[str], log: pathlib.Path) -> Iterator[str]:
 
 
 def states(folder: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
-    """What the trainings below a folder have reached, without the times."""
+    """What the trainings below a folder have reached, without the times and the commits."""
     found = {}
     for path in sorted(folder.rglob("state.npz")):
         with np.load(path) as archive:
             found[str(path.parent.relative_to(folder))] = {
-                name: archive[name] for name in archive.files if name != "seconds"
+                name: archive[name] for name in archive.files if name not in ("seconds", "trained_at")
             }
     return found
 

@@ -1,10 +1,12 @@
 """Groups on workers: their order, a lost worker, a worker that comes later. No process is started here."""
 
+import threading
+
 import pytest
 
 from maml_tf.errors import UsageError
 from maml_tf.training import workers as module
-from maml_tf.training.workers import LOSSES, LocalWorkers, WorkerLostError, Workers
+from maml_tf.training.workers import LOSSES, Host, LocalWorkers, WorkerLostError, Workers
 
 
 class FakeWorkers(Workers):
@@ -38,6 +40,27 @@ class FakeWorkers(Workers):
 
     def _end(self, worker):
         self.ended.append(worker)
+
+
+class Adder:
+    """An object that a worker holds; it remembers the threads that called it."""
+
+    def __init__(self):
+        self.threads = set()
+
+    def add(self, group, a, b):
+        self.threads.add(threading.get_ident())
+        return group, a + b
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_host_calls_its_object_in_threads_that_stay(monkeypatch, cores):
+    held = Adder()
+    monkeypatch.setattr("maml_tf.training.sending.from_bytes", lambda sent: held)
+    host = Host(b"", cores, configure=False)
+    for _ in range(5):
+        assert host.call("add", [(3, (1,)), (5, (2,))], 10) == [(3, 11), (5, 12)]
+    assert len(held.threads) <= cores
 
 
 def mapped(workers, groups=5):
