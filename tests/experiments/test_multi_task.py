@@ -1,5 +1,7 @@
 """Multi-task training: what was stopped goes on to the same bits."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers import smoke_spec
@@ -40,8 +42,10 @@ def test_a_stopped_training_goes_on_to_the_same_bits(name, tmp_path, monkeypatch
     assert not (run_dir.path / PARTS).exists()
 
 
-def test_regressors_that_are_not_finite_stop(tmp_path, monkeypatch):
-    experiment = MultiTaskExperiment(smoke_spec("sinusoid_multitask_no_reg"), 1)
+def test_regressors_that_are_not_finite_stop(tmp_path, monkeypatch, eagerly):
+    spec = smoke_spec("sinusoid_multitask_no_reg")
+    spec = dataclasses.replace(spec, multitask=dataclasses.replace(spec.multitask, max_steps=3))
+    experiment = MultiTaskExperiment(spec, 1)
     fresh = experiment._fresh
     monkeypatch.setattr(experiment, "_fresh", lambda *arguments: [p * np.nan for p in fresh(*arguments)])
     with pytest.raises(FloatingPointError, match=r"regressors 0 to 3 .* are not finite"):

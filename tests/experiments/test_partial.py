@@ -22,10 +22,17 @@ pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def spec_of(iterations=4, seeds=(1,), profile="paper"):
-    """MAML on 2D navigation, four iterations of the smoke profile's size."""
+    """MAML on 2D navigation, four iterations with two tasks."""
     smoke = read_spec(SPEC, "smoke")
-    meta = dataclasses.replace(smoke.meta, iterations=iterations)
-    return dataclasses.replace(smoke, profile=profile, seeds=seeds, meta=meta, iterations_asked=4)
+    return dataclasses.replace(
+        smoke,
+        profile=profile,
+        seeds=seeds,
+        tasks=dataclasses.replace(smoke.tasks, trajectories=2),
+        meta=dataclasses.replace(smoke.meta, iterations=iterations, batch_size=2),
+        evaluation=dataclasses.replace(smoke.evaluation, tasks=2, trajectories=2),
+        iterations_asked=4,
+    )
 
 
 def options_for(folder):

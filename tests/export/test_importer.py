@@ -1,9 +1,11 @@
 """Trainings brought back from another machine give what the same training here gives."""
 
 import dataclasses
+import shutil
 
 import pytest
 import tensorflow as tf
+from helpers import share_loops
 from small_experiment import IMPLEMENTATION, NAME, small_spec
 
 from maml_tf.errors import UsageError
@@ -15,11 +17,35 @@ from maml_tf.export.importer import import_run
 from maml_tf.export.jax_runner.package import Package
 from maml_tf.export.jax_runner.training import Training
 from maml_tf.export.spec_package import export_spec
+from maml_tf.training import train
 from maml_tf.training.adam import Adam, TrainingState
-from maml_tf.training.loop import compiled_loop
 
 PLACE = {"hardware": "NVIDIA H200", "runtime": "jax 0.11.2"}
 pytestmark = pytest.mark.usefixtures("without_xla")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shared_loops():
+    """The small experiments of one seed differ in nothing that a loop knows."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        share_loops(monkeypatch, lambda learner, tasks: (learner.step_size, learner.num_steps))
+        yield
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """exported(spec, folder): the package of a spec, written once and copied."""
+    packages = {}
+
+    def export(spec, folder):
+        key = spec.hash, spec.seeds
+        if key not in packages:
+            packages[key] = tmp_path_factory.mktemp("package")
+            export_spec(spec, folder=packages[key], data_folder=None)
+        shutil.copytree(packages[key], folder, dirs_exist_ok=True)
+        return folder / spec.name
+
+    return export
 
 
 @pytest.fixture(autouse=True)
@@ -31,29 +57,35 @@ def spec_of(seeds=(1, 2), iterations=6, **meta):
     return dataclasses.replace(small_spec(seeds, iterations, **meta), iterations_asked=6)
 
 
-def trained_elsewhere(spec, tmp_path, iterations):
-    """What the runner leaves after these iterations of each seed; computed by TensorFlow, to be equal in bits."""
-    package = tmp_path / f"package-{spec.hash}" / spec.name
-    if not package.exists():
-        export_spec(spec, folder=package.parent, data_folder=None)
-    for seed in spec.seeds:
-        training = Training(Package(package), seed, tmp_path / "snapshots")
-        experiment = build_experiment(spec, seed, None)
-        loop = compiled_loop(
-            experiment.learner,
-            experiment.tasks,
-            Adam(spec.meta.learning_rate),
-            batch_size=spec.meta.batch_size,
-            seed=(seed, 0),
-        )
-        state = TrainingState.start(experiment.learner.initial_params())
-        training.places = [PLACE]
-        for done in range(2, iterations + 1, 2):
-            state, loss = loop(state, tf.constant(2))
-            training.arrays = tf.nest.flatten(state)
-            training.losses.append([done, float(loss)])
-            training.write()
-    return tmp_path / "snapshots"
+@pytest.fixture
+def trained_elsewhere(exported):
+    """trained_elsewhere(spec, tmp_path, iterations) -> the snapshots.
+
+    What the runner leaves after these iterations of each seed; computed by TensorFlow, to be equal in bits.
+    """
+
+    def trained(spec, tmp_path, iterations):
+        package = exported(spec, tmp_path / f"package-{spec.hash}")
+        for seed in spec.seeds:
+            training = Training(Package(package), seed, tmp_path / "snapshots")
+            experiment = build_experiment(spec, seed, None)
+            loop = train.compiled_loop(
+                experiment.learner,
+                experiment.tasks,
+                Adam(spec.meta.learning_rate),
+                batch_size=spec.meta.batch_size,
+                seed=(seed, 0),
+            )
+            state = TrainingState.start(experiment.learner.initial_params())
+            training.places = [PLACE]
+            for done in range(2, iterations + 1, 2):
+                state, loss = loop(state, tf.constant(2))
+                training.arrays = tf.nest.flatten(state)
+                training.losses.append([done, float(loss)])
+                training.write()
+        return tmp_path / "snapshots"
+
+    return trained
 
 
 def options_for(tmp_path, name):
@@ -61,7 +93,7 @@ def options_for(tmp_path, name):
     return folders | {"data_folder": None, "command": "a test"}
 
 
-def test_snapshots_give_the_result_of_a_training_here(tmp_path):
+def test_snapshots_give_the_result_of_a_training_here(tmp_path, trained_elsewhere):
     spec = spec_of()
     here = train_and_evaluate(spec, **options_for(tmp_path, "here"))
     snapshots = trained_elsewhere(spec, tmp_path, 6)
@@ -88,7 +120,7 @@ def test_snapshots_give_the_result_of_a_training_here(tmp_path):
         import_run(spec, snapshots_folder=snapshots, **options_for(tmp_path, "taken"))
 
 
-def test_a_training_that_stopped_early_counts_as_partial(tmp_path):
+def test_a_training_that_stopped_early_counts_as_partial(tmp_path, trained_elsewhere):
     spec = spec_of(seeds=(1,))
     snapshots = trained_elsewhere(spec, tmp_path, 4)
     result = import_run(spec, snapshots_folder=snapshots, **options_for(tmp_path, "there"))
@@ -100,7 +132,7 @@ def test_a_training_that_stopped_early_counts_as_partial(tmp_path):
     assert read_result(tmp_path / "there" / "results" / "partial" / f"{NAME}.json").curves == result.curves
 
 
-def test_the_half_way_mark_of_a_training_elsewhere_is_that_of_a_training_here(tmp_path):
+def test_the_half_way_mark_of_a_training_elsewhere_is_that_of_a_training_here(tmp_path, trained_elsewhere):
     spec = small_spec(seeds=(1,), iterations=8)
     train_and_evaluate(spec, **options_for(tmp_path, "here"))
     here = evaluate_half(spec, **options_for(tmp_path, "here"))
@@ -134,7 +166,7 @@ def test_a_longer_partial_result_stays(tmp_path, capsys):
     assert read_result(path).iterations_done == 4
 
 
-def test_what_is_missing_or_of_another_spec_is_named(tmp_path):
+def test_what_is_missing_or_of_another_spec_is_named(tmp_path, trained_elsewhere):
     spec, options = spec_of(), options_for(tmp_path, "there")
     with pytest.raises(UsageError, match=rf"{NAME}: no training of the seeds any: .* seed_<n> for n = none"):
         import_run(spec, snapshots_folder=tmp_path, **options)

@@ -39,12 +39,12 @@ def problem():
 
 @pytest.mark.parametrize(
     ("num_steps", "first_order", "jit_compile"),
-    [*itertools.product([0, 1, 3], [False, True], [False]), (1, False, True), (3, False, True)],
+    [*itertools.product([0, 1, 3], [False, True], [False]), (2, False, True)],
 )
 def test_loss_and_meta_gradient_with_batch_norm(problem, num_steps, first_order, jit_compile):
     params, batch = problem
 
-    def of(low_rank_updates):
+    def of(low_rank_updates, jit_compile=False):
         learner = MAML(
             network(), LOSS, 0.4, num_steps, first_order=first_order, vectorized=True, low_rank_updates=low_rank_updates
         )
@@ -54,7 +54,7 @@ def test_loss_and_meta_gradient_with_batch_norm(problem, num_steps, first_order,
         loss, gradients = meta_gradient(params, batch)
         return np.concatenate([[loss], *(np.ravel(g) for g in gradients)])
 
-    found, expected = of(low_rank_updates=True), of(low_rank_updates=False)
+    found, expected = of(low_rank_updates=True, jit_compile=jit_compile), of(low_rank_updates=False)
     assert np.abs(found - expected).max() <= 1e-11 * np.abs(expected).max()
     if num_steps == 1 and not first_order:  # first and second order differ, so the comparison above can fail
         first = MAML(network(), LOSS, 0.4, 1, first_order=True, vectorized=True, low_rank_updates=True)
