@@ -48,19 +48,17 @@ def split(path: str, *words: str) -> list[Part]:
 
 # The longest parts first, so that no core waits long at the end.
 PARTS = [
-    Part(["tests/examples", "tests/test_cli.py", "tests/test_docs.py", "tests/test_extending.py"]),
-    Part(["tests/meta", "tests/evaluation"]),
-    Part(["tests/experiments/test_specs_run.py"]),
+    Part(["tests"]),
     Part(["tests/rl"]),
-    Part(["tests/ops", "tests/models"]),
+    Part(["tests/experiments/test_specs_run.py"]),
+    Part(["tests/training", "tests/baselines", "tests/methods"]),
+    Part(["tests/examples", "tests/test_cli.py", "tests/test_docs.py", "tests/test_extending.py"]),
     Part(["tests/experiments"]),
+    Part(["tests/meta", "tests/evaluation"]),
+    Part(["tests/ops", "tests/models"]),
     Part(["tests/benchmarks"]),
     Part(["tests/export"]),
-    Part(["tests/reproduce"]),
-    Part(["tests/methods"]),
-    *split("tests/pins", "miniimagenet"),
-    Part(["tests/training", "tests/baselines"]),
-    Part(["tests"]),
+    *reversed(split("tests/pins", "miniimagenet")),
 ]
 
 
