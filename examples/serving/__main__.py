@@ -2,10 +2,13 @@
 
 import argparse
 
-import uvicorn
+try:
+    import uvicorn
 
-from .app import make_app
-from .model import Served
+    from .app import make_app
+    from .model import Served
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error.name} is not installed: pip install 'maml_tf[serve]'") from None
 
 
 def main() -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import concurrent.futures
+import importlib
 import json
+import sys
 
 import keras
 import numpy as np
@@ -211,6 +213,12 @@ def test_what_is_served_must_be_an_exported_learner(learner, tmp_path):
     learner.adapt(X, Y).export(tmp_path / "adapted")
     with pytest.raises(SystemExit, match=r"expected a SavedModel that learner\.export wrote"):
         Served(str(tmp_path / "adapted"))
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(SystemExit, match=r"uvicorn is not installed: pip install 'maml_tf\[serve\]'"):
+        importlib.import_module("examples.serving.__main__")
 
 
 def test_numbers_are_read_as_they_are_and_within_their_type():
