@@ -64,8 +64,8 @@ def train(
         resume: continue the training in `run_dir`. Otherwise an unfinished training there is an error.
         tensorboard: write TensorBoard scalars into `run_dir`.
         workers: spread sampling and update over machines, such as `mt.RayWorkers(2)`, by the groups of the sampler. The
-            result has the same bits for any number of workers on machines of the same kind, and that of a training
-            without workers up to rounding.
+            result has the same bits for any number of workers on machines of the same kind. An update differs from that
+            without workers by rounding, which the samples of later iterations enlarge.
         label: names the run on the screen.
 
     Returns:
