@@ -121,6 +121,7 @@ def test_shuffled_tasks_are_the_same_tasks_in_random_order(images):
     assert not np.array_equal(np.argsort(labels), np.argsort(shuffled.query_y.numpy()[:, :10]))
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     "model",
     [
