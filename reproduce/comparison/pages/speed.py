@@ -100,7 +100,7 @@ def first_steps(record, page) -> str:
     header, rows = first_step_rows(content["workloads"])
     caption = (
         "From the start of a process to the end of its first meta-gradient, the median of three new processes, and "
-        f"their processor time in brackets ({content['hardware']}, {content['cores']} cores; {content['date'][:10]})."
+        f"their processor time in brackets ({content['hardware']}; {content['date'][:10]})."
     )
     return table(header, rows) + f"\n\n{caption}"
 
