@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import pathlib
 import re
 import signal
 import socket
+import tempfile
 import threading
 from typing import Any
 
@@ -28,10 +31,47 @@ def check_address(address: str, name: str) -> None:
     host, _, port = address.rpartition(":")
     if not re.fullmatch(r"[\w.-]+", host) or not re.fullmatch(r"[0-9]{1,5}", port):
         raise UsageError(f"{name} {address}: expected HOST:PORT")
+    if why := _silent(host, port):
+        raise UsageError(f"{name} {address}: there is no Ray cluster that can be used ({why})")
+
+
+def _silent(host: str, port: str) -> str:
+    """Why nothing answers at an address; empty where something does."""
     try:
         socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"{name} {address}: there is no Ray cluster that can be used ({error})") from None
+    except (OSError, OverflowError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _found(address: str | None, name: str) -> str | None:
+    """The address to give to Ray where its record of this machine's cluster names one that has ended.
+
+    Ray leaves the record there when a cluster or a program is killed, and then tries to reach it for minutes.
+
+    Args:
+        address, name: see `connect`.
+
+    Raises:
+        UsageError: the address is "auto", and the cluster in the record does not answer.
+    """
+    if address not in (None, "auto") or os.environ.get("RAY_ADDRESS"):
+        return address
+    folder = pathlib.Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    try:
+        recorded = (folder / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except OSError:
+        return address
+    host, _, port = recorded.rpartition(":")
+    why = _silent(host, port)
+    if not why:
+        return address
+    if address is None:
+        return "local"  # a new one
+    raise UsageError(
+        f"{name} {address}: the last Ray cluster of this machine, {recorded}, has ended ({why}); `ray start --head` "
+        "starts one, and HOST:PORT names another one"
+    )
 
 
 def ray_module(asked_by: str) -> Any:
@@ -63,6 +103,7 @@ def connect(ray: Any, address: str | None, name: str) -> bool:
     """
     if ray.is_initialized():
         return False
+    address = _found(address, name)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)

@@ -1,6 +1,7 @@
 """The connection to a Ray cluster, with a stand-in for Ray."""
 
 import signal
+import socket
 
 import pytest
 
@@ -22,6 +23,46 @@ class FakeRay:
             raise self.error
         self.address, self.connected = address, True
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """recorded(port): Ray's record of this machine's cluster names that port."""
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    def record(port):
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{port}")
+
+    return record
+
+
+def free_port():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return closed.getsockname()[1]
+
+
+def test_a_cluster_that_has_ended_is_named_at_once(recorded):
+    port = free_port()
+    recorded(port)
+    with pytest.raises(
+        UsageError, match=rf"--address auto: the last Ray cluster of this machine, 127\.0\.0\.1:{port}, has "
+    ):
+        connect(FakeRay(), "auto", "--address")
+    ray = FakeRay()
+    assert connect(ray, None, "address")
+    assert ray.address == "local"  # a new one
+
+
+@pytest.mark.parametrize("address", [None, "auto", "head:6379"])
+def test_a_cluster_that_answers_is_left_to_ray(recorded, address):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        recorded(server.getsockname()[1] if address != "head:6379" else free_port())
+        ray = FakeRay()
+        assert connect(ray, address, "address")
+    assert ray.address == address
 
 
 def test_the_handler_of_signals_stays_the_program_s():
