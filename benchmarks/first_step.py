@@ -12,12 +12,9 @@ from typing import Any
 from benchmarks.measure import START_LIMIT
 from benchmarks.peer_venvs import NotInstalledError
 from benchmarks.processes import ImplementationFailedError, WorkerProcess
+from benchmarks.workloads import TITLES as WORKLOAD_TITLES
 
-WORKLOADS = {
-    "sinusoid": "sinusoid",
-    "omniglot_5way_1shot": "Omniglot 5-way 1-shot",
-    "miniimagenet_1shot": "mini-ImageNet 5-way 1-shot",
-}
+WORKLOADS = ("sinusoid", "omniglot_5way_1shot", "miniimagenet_1shot")
 IMPLEMENTATIONS = ("ours", "map_fn_reference")
 PEERS = ("torch_vmap", "torch_loop", "jax_map")
 ROUNDS = 3
@@ -81,7 +78,7 @@ def first_step_rows(measured: dict[str, Any]) -> tuple[list[str], list[list[str]
     names = [name for name in TITLES if any(name in entries for entries in measured.values())]
     rows = []
     for workload, entries in measured.items():
-        rows.append([WORKLOADS[workload], *(_cell(entries.get(name, {})) for name in names)])
+        rows.append([WORKLOAD_TITLES[workload], *(_cell(entries.get(name, {})) for name in names)])
     return ["first meta-gradient", *(TITLES[name] for name in names)], rows
 
 

@@ -5,6 +5,7 @@ import pathlib
 
 from benchmarks.first_step import first_step_rows
 from benchmarks.growth import AXES, GROWTH_BASE, draw_growth
+from benchmarks.result_files import RESULTS
 from benchmarks.tables import (
     Runs,
     cores_in_words,
@@ -21,8 +22,6 @@ from benchmarks.workloads import WORKLOADS
 from maml_tf._io import atomic_write
 from maml_tf.cli import exit_codes
 from maml_tf.errors import UsageError
-
-RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
 HEAD = """# Speed
 

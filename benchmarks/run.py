@@ -11,7 +11,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 from typing import Any
 
 from benchmarks import first_step
@@ -21,12 +20,11 @@ from benchmarks.implementations import ALL
 from benchmarks.measure import measure, start_worker
 from benchmarks.peer_venvs import FOLDER, ROOT
 from benchmarks.processes import WorkerProcess
-from benchmarks.report import RESULTS, write_report
+from benchmarks.report import write_report
+from benchmarks.result_files import RESULTS, origin_of, write_measurement
 from benchmarks.workloads import WORKLOADS, Workload
-from maml_tf._io import atomic_write
-from maml_tf.cli import command_line, exit_codes
+from maml_tf.cli import exit_codes
 from maml_tf.errors import UsageError
-from maml_tf.experiments.provenance import provenance
 
 
 def main() -> None:
@@ -93,7 +91,7 @@ def measure_growth(core: set[int]) -> None:
         entry = measure(workload, problem_file, ["ours"], core, workload.rounds)["implementations"]["ours"]
         kept = ("seconds", "cpu_seconds", "imported_bytes", "peak_bytes")
         points[size].append({"value": value} | {key: entry[key] for key in kept})
-    _write(RESULTS / "growth.json", {"base": GROWTH_BASE, "points": points, **_origin()})
+    write_measurement(RESULTS / "growth.json", {"base": GROWTH_BASE, "points": points, **origin_of("benchmarks.run")})
 
 
 def measure_first_steps(cores: set[int], arguments: argparse.Namespace) -> None:
@@ -106,7 +104,9 @@ def measure_first_steps(cores: set[int], arguments: argparse.Namespace) -> None:
 
     names = [*first_step.IMPLEMENTATIONS, *(first_step.PEERS if arguments.peers else ())]
     measured = first_step.measure_first_steps(names, start)
-    _write(RESULTS / "first_step.json", {"cores": len(cores), "workloads": measured, **_origin()})
+    write_measurement(
+        RESULTS / "first_step.json", {"cores": len(cores), "workloads": measured, **origin_of("benchmarks.run")}
+    )
 
 
 def write_problem(workload: Workload, data_folder: pathlib.Path | None) -> pathlib.Path:
@@ -141,26 +141,14 @@ def write_result(
     path = RESULTS / f"{workload.name}{'_peers' if peers else ''}.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     others = before["cores"] if before.get("problem") == problem else {}
-    _write(path, {"problem": problem, "cores": others | {str(number): measured | _origin()}})
+    write_measurement(
+        path, {"problem": problem, "cores": others | {str(number): measured | origin_of("benchmarks.run")}}
+    )
     for name, ratio in measured["ratios"].items():
         low, high = ratio["quartiles"]
         print(f"{workload.name}, {number} cores: {name} / ours {ratio['of_medians']:.3g} ({low:.3g} to {high:.3g})")
     if "peak" in measured:
         print(f"{workload.name}, {number} cores: {measured['peak']['share']:.0%} of the matrix-product peak")
-
-
-def _origin() -> dict[str, Any]:
-    """The provenance of a measurement."""
-    return provenance() | {
-        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "command": command_line("-m", "benchmarks.run"),
-    }
-
-
-def _write(path: pathlib.Path, content: dict[str, Any]) -> None:
-    with atomic_write(path) as file:
-        json.dump(content, file, indent=1, allow_nan=False)
-        file.write("\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ nothing, by the launchers of a sweep and directly.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pathlib
 import statistics
@@ -20,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from maml_tf._io import atomic_write
-from maml_tf.cli import command_line, exit_codes
-from maml_tf.experiments.provenance import provenance
+from benchmarks.peer_venvs import ROOT
+from benchmarks.result_files import RESULTS, origin_of, write_measurement
+from benchmarks.workloads import SPECS, WORKLOADS
+from maml_tf.cli import exit_codes
 from maml_tf.experiments.spec import read_spec
 from maml_tf.sweep.jobs import Job
 from maml_tf.sweep.launcher import Launcher
@@ -32,14 +32,9 @@ from maml_tf.sweep.states import State
 from maml_tf.sweep.sweep import Sweep, rows_of
 from maml_tf.training.ray_cluster import ray_module
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RESULT = ROOT / "benchmarks" / "results" / "scaling.json"
+RESULT = RESULTS / "scaling.json"
 CORES = 2
-# The spec, and the meta-iterations of a turn.
-NETWORKS = {
-    "omniglot_5way_1shot": ("omniglot_5way_1shot_conv", 8),
-    "miniimagenet_1shot": ("miniimagenet_5way_1shot_maml", 2),
-}
+NETWORKS = {"omniglot_5way_1shot": 8, "miniimagenet_1shot": 2}  # meta-iterations of a turn
 ROUNDS = 7
 JOBS = 12
 NOTHING = (sys.executable, "-S", "-c", "")
@@ -62,8 +57,8 @@ def main() -> None:
         address="local", num_cpus=CORES, include_dashboard=False, object_store_memory=300 * 2**20, log_to_driver=False
     )
     result: dict[str, Any] = {"networks": {}, "cores": CORES, "rounds": arguments.rounds}
-    for name, (spec, iterations) in NETWORKS.items():
-        result["networks"][name] = measure(spec, iterations, arguments.rounds, arguments.data)
+    for name, iterations in NETWORKS.items():
+        result["networks"][name] = measure(WORKLOADS[name].spec, iterations, arguments.rounds, arguments.data)
         print(f"{name}: {result['networks'][name]}", flush=True)
     result["seconds_per_job"] = {
         "directly": directly(),
@@ -71,11 +66,8 @@ def main() -> None:
         "ray": by_launcher(RayLauncher(CORES, "auto")),
     }
     print(f"jobs: {result['seconds_per_job']}", flush=True)
-    result |= provenance() | {"date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
-    result |= {"ray": ray.__version__, "load": load, "command": command_line("-m", "benchmarks.scaling")}
-    with atomic_write(arguments.out) as file:
-        json.dump(result, file, indent=1, allow_nan=False)
-        file.write("\n")
+    result |= origin_of("benchmarks.scaling") | {"ray": ray.__version__, "load": load}
+    write_measurement(arguments.out, result)
 
 
 def measure(spec_name: str, iterations: int, rounds: int, data: pathlib.Path) -> dict[str, Any]:
@@ -88,7 +80,7 @@ def measure(spec_name: str, iterations: int, rounds: int, data: pathlib.Path) ->
     from maml_tf.training.ray_workers import RayWorkers
     from maml_tf.training.shares import WorkerSpread
 
-    spec = read_spec(ROOT / "reproduce" / "specs" / f"{spec_name}.yaml", "paper")
+    spec = read_spec(SPECS / f"{spec_name}.yaml", "paper")
     experiment = build_experiment(spec, spec.seeds[0], data)
     learner, batch_size = experiment.learner, spec.meta.batch_size
     state = TrainingState.start(learner.initial_params())

@@ -23,15 +23,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peer_venvs import ROOT
+from benchmarks.result_files import RESULTS, origin_of, write_measurement
 from benchmarks.serving_requests import good_fields, malformed, request_of
-from maml_tf._io import atomic_write
-from maml_tf.cli import command_line, exit_codes
+from benchmarks.workloads import WORKLOADS
+from maml_tf.cli import exit_codes
 from maml_tf.errors import UsageError
-from maml_tf.experiments.provenance import provenance
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-RESULT = ROOT / "benchmarks" / "results" / "serving.json"
-NETWORKS = {"omniglot_5way_1shot": "omniglot_5way_1shot_conv", "miniimagenet_1shot": "miniimagenet_5way_1shot_maml"}
+RESULT = RESULTS / "serving.json"
+NETWORKS = ("omniglot_5way_1shot", "miniimagenet_1shot")
 CLIENTS = (1, 16)
 BATCHES = {"off": 1, "on": 16}
 TASKS = 16  # different tasks that the clients send in turn
@@ -53,23 +53,19 @@ def main() -> None:
         raise UsageError(f"{error.name} is not installed: pip install -r requirements-dev.txt") from None
     result: dict[str, Any] = {"networks": {}}
     with tempfile.TemporaryDirectory() as folder:
-        for name, spec in NETWORKS.items():
+        for name in NETWORKS:
             path = pathlib.Path(folder, name)
-            command = [sys.executable, "-m", "benchmarks.serving_export", spec, str(path)]
+            command = [sys.executable, "-m", "benchmarks.serving_export", WORKLOADS[name].spec, str(path)]
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
             if done.returncode:
                 raise RuntimeError(f"{name}: could not be exported:\n{done.stderr}")
             result["networks"][name] = measure(path, arguments.seconds) | {
                 "litert": json.loads(done.stdout.splitlines()[-1])
             }
-        first = pathlib.Path(folder, next(iter(NETWORKS)))
+        first = pathlib.Path(folder, NETWORKS[0])
         with server(first, BATCHES["on"]) as (url, _):
             result["malformed"] = mixed(url, arguments.malformed)
-    result |= provenance() | {"date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
-    result |= {"load": os.getloadavg()[0], "command": command_line("-m", "benchmarks.serving")}
-    with atomic_write(arguments.out) as file:
-        json.dump(result, file, indent=1, allow_nan=False)
-        file.write("\n")
+    write_measurement(arguments.out, result | origin_of("benchmarks.serving") | {"load": os.getloadavg()[0]})
 
 
 def measure(folder: pathlib.Path, seconds: float) -> dict[str, Any]:

@@ -118,6 +118,14 @@ WORKLOADS = {
 }
 
 
+# The networks by workload, as tables name them.
+TITLES = {
+    "sinusoid": "sinusoid",
+    "omniglot_5way_1shot": "Omniglot 5-way 1-shot",
+    "miniimagenet_1shot": "mini-ImageNet 5-way 1-shot",
+}
+
+
 def spec_of(workload: Workload) -> ExperimentSpec:
     """The workload's spec, with the sizes that the workload replaces."""
     spec = read_spec(SPECS / f"{workload.spec}.yaml", workload.profile)

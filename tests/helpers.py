@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import pathlib
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -120,3 +121,28 @@ def run_python(*arguments: object, cwd: pathlib.Path = ROOT) -> subprocess.Compl
     """Runs this interpreter in a new process and captures its output."""
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+def losing_workers(kind: type, num_workers: int, lost_at: set[int]) -> Any:
+    """Workers of a kind that lose one in the calls `lost_at`; `calls` counts them."""
+    from maml_tf.training.workers import WorkerLostError
+
+    class LosesOne(kind):
+        def __init__(self):
+            super().__init__(num_workers)
+            self.lost_at, self.calls = lost_at, 0
+
+        def _result(self, pending):
+            self.calls += 1
+            if self.calls in self.lost_at:
+                raise WorkerLostError("killed by the test")
+            return super()._result(pending)
+
+    return LosesOne()
+
+
+def closed_port() -> int:
+    """A port of this machine where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]

@@ -22,7 +22,7 @@ from maml_tf.training.progress import Progress
 from maml_tf.training.scalars import scalar_writer
 from maml_tf.training.stopping import StopRequest, TrainingStoppedError
 from maml_tf.training.weights import write_weights
-from maml_tf.training.workers import Workers
+from maml_tf.training.workers import Workers, check_workers
 
 GOAL_EVERY = ("task", "trajectory")
 CHOSEN_MODELS = ("best_return", "last")
@@ -83,8 +83,7 @@ def train(
         raise UsageError(f"goal_every: {goal_every!r} is not allowed; expected one of {', '.join(GOAL_EVERY)}")
     if chosen_model not in CHOSEN_MODELS:
         raise UsageError(f"chosen_model: {chosen_model!r} is not allowed; expected one of {', '.join(CHOSEN_MODELS)}")
-    if workers is not None and not isinstance(workers, Workers):
-        raise UsageError(f"workers: {workers!r} is not allowed; expected such as mt.RayWorkers(2)")
+    check_workers(workers)
     if run_dir is None and (resume or tensorboard or snapshots):
         raise UsageError("run_dir: resume, tensorboard and snapshots need a folder")
     if run_dir is not None and not isinstance(run_dir, RunDirectory):

@@ -9,7 +9,7 @@ from maml_tf.errors import UsageError
 from maml_tf.sweep.jobs import Job
 from maml_tf.sweep.launcher import Ended
 from maml_tf.sweep.processes import run
-from maml_tf.training.ray_cluster import check_address, connect, ray_module
+from maml_tf.training.ray_cluster import check_address, connect, most_cores, ray_module
 
 NODE_FAILURES = 10  # so often Ray starts a job again whose node or worker is lost
 
@@ -32,7 +32,7 @@ class RayLauncher:
             check_address(address, "--address")
         self._ray: Any = ray_module("--launcher ray")
         connect(self._ray, address, "--address")
-        cores = max(node["Resources"].get("CPU", 0) for node in self._ray.nodes() if node["Alive"])
+        cores = most_cores(self._ray)
         if cores_per_run > cores:
             self._ray.shutdown()
             raise UsageError(f"--cores-per-run {cores_per_run}: the largest node of {address} has {cores:g} cores")

@@ -116,3 +116,8 @@ def connect(ray: Any, address: str | None, name: str) -> bool:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # Ray has put its own in its place
     return True
+
+
+def most_cores(ray: Any) -> float:
+    """The cores of the largest machine of the cluster that this process is connected to."""
+    return max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from maml_tf.errors import UsageError
-from maml_tf.training.ray_cluster import check_address, connect, ray_module
+from maml_tf.meta.arguments import whole_number
+from maml_tf.training.ray_cluster import check_address, connect, most_cores, ray_module
 from maml_tf.training.workers import Calls, Host, WorkerLostError, Workers
 
 
@@ -34,11 +35,10 @@ class RayWorkers(Workers):
 
     def __init__(self, num_workers: int, address: str | None = None, cores_per_worker: int = 1):
         super().__init__(num_workers)
-        if isinstance(cores_per_worker, bool) or not isinstance(cores_per_worker, int) or cores_per_worker < 1:
-            raise UsageError(f"cores_per_worker: {cores_per_worker!r} is not allowed; expected a whole number from 1")
+        self.cores_per_worker = whole_number("cores_per_worker", cores_per_worker)
         if address is not None:
             check_address(address, "address")
-        self.address, self.cores_per_worker = address, cores_per_worker
+        self.address = address
         self._ray = ray_module("workers")
         self._connected = False
 
@@ -49,7 +49,7 @@ class RayWorkers(Workers):
             UsageError: there is no cluster, or no machine of it has the cores of a worker.
         """
         self._connected = connect(self._ray, self.address, "address")
-        cores = max(node["Resources"].get("CPU", 0) for node in self._ray.nodes() if node["Alive"])
+        cores = most_cores(self._ray)
         if self.cores_per_worker > cores:
             self.close()
             raise UsageError(f"cores_per_worker: {self.cores_per_worker}: the largest machine has {cores:g} cores")

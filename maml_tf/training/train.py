@@ -25,7 +25,7 @@ from maml_tf.training.progress import Progress
 from maml_tf.training.scalars import scalar_writer
 from maml_tf.training.shares import MirroredSpread, WorkerSpread
 from maml_tf.training.stopping import StopRequest
-from maml_tf.training.workers import Workers
+from maml_tf.training.workers import Workers, check_workers
 
 VALIDATIONS_PER_RUN = 20
 
@@ -111,8 +111,7 @@ def train(
         raise UsageError("run_dir: resume and tensorboard need a directory")
     if strategy is not None and workers is not None:
         raise UsageError("strategy and workers: only one of them is allowed")
-    if workers is not None and not isinstance(workers, Workers):
-        raise UsageError(f"workers: {workers!r} is not allowed; expected such as mt.RayWorkers(8)")
+    check_workers(workers)
     chosen = chosen_optimizer(optimizer, learning_rate, getattr(learner, "interpolates", False))
     learner = check_tasks(learner, tasks)
     if run_dir is not None and not isinstance(run_dir, RunDirectory):

@@ -74,9 +74,9 @@ class Workers(abc.ABC):
     """
 
     def __init__(self, num_workers: int):
-        if isinstance(num_workers, bool) or not isinstance(num_workers, int) or num_workers < 1:
-            raise UsageError(f"num_workers: {num_workers!r} is not allowed; expected a whole number from 1")
-        self.num_workers = num_workers
+        from maml_tf.meta.arguments import whole_number  # a worker's process sets TensorFlow up before it imports it
+
+        self.num_workers = whole_number("num_workers", num_workers)
         self._sent = b""
         self._members: list[Any] = []
         self._starting: list[Any] = []
@@ -203,6 +203,16 @@ class Workers(abc.ABC):
     def _shared(self, shared: Sequence[Any]) -> Sequence[Any]:
         """Arguments for all workers, put where each of them finds them."""
         return shared
+
+
+def check_workers(workers: Any) -> None:
+    """Refuses an argument `workers` that is neither None nor some workers.
+
+    Raises:
+        UsageError: as above.
+    """
+    if workers is not None and not isinstance(workers, Workers):
+        raise UsageError(f"workers: {workers!r} is not allowed; expected such as mt.RayWorkers(8)")
 
 
 class LocalWorkers(Workers):

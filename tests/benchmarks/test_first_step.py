@@ -5,6 +5,7 @@ import pytest
 from benchmarks.first_step import ROUNDS, WORKLOADS, first_step_rows, measure_first_steps
 from benchmarks.peer_venvs import NotInstalledError
 from benchmarks.processes import ImplementationFailedError
+from benchmarks.workloads import TITLES
 
 
 class Process:
@@ -37,7 +38,7 @@ def test_every_measurement_is_a_new_process():
     assert sorted(seconds) == [float(n + 1) for n in range(len(started))]
     header, rows = first_step_rows(found)
     assert header == ["first meta-gradient", "ours", "PyTorch, task after task"]
-    assert [row[0] for row in rows] == list(WORKLOADS.values())
+    assert [row[0] for row in rows] == [TITLES[name] for name in WORKLOADS]
 
 
 def test_a_peer_that_fails_is_told_and_not_tried_again():

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import largest_difference
+from helpers import largest_difference, losing_workers
 
 from maml_tf.errors import UsageError
 from maml_tf.rl.envs.point import PointNavigation
@@ -17,7 +17,7 @@ from maml_tf.rl.sampling.sampler import Sampler
 from maml_tf.rl.training import train
 from maml_tf.rl.trpo import TrustRegion
 from maml_tf.training.adam import Adam
-from maml_tf.training.workers import Host, LocalWorkers, WorkerLostError
+from maml_tf.training.workers import Host, LocalWorkers
 
 HOSTS: dict[str, Host] = {}
 
@@ -31,20 +31,6 @@ class SharedWorkers(LocalWorkers):
 
     def _start(self, sent):
         return HOSTS.setdefault(self.name, Host(sent, configure=False))
-
-
-class LosesOne(SharedWorkers):
-    """Loses a worker in some of its calls."""
-
-    def __init__(self, num_workers, lost_at):
-        super().__init__(num_workers)
-        self.lost_at, self.calls = lost_at, 0
-
-    def _result(self, pending):
-        self.calls += 1
-        if self.calls in self.lost_at:
-            raise WorkerLostError("killed by the test")
-        return super()._result(pending)
 
 
 @functools.cache
@@ -71,7 +57,7 @@ def equal(one, other):
 
 def test_any_number_of_workers_a_lost_one_and_a_resumed_training_give_the_same_bits(tmp_path):
     one = trained(trpo_learner(), workers=SharedWorkers(1))
-    losing = LosesOne(2, {1, 6})  # while it samples, and in the update
+    losing = losing_workers(SharedWorkers, 2, {1, 6})  # while it samples, and in the update
     assert equal(one, trained(trpo_learner(), workers=losing))
     assert max(losing.lost_at) < losing.calls
     trained(trpo_learner(), 1, workers=SharedWorkers(2), run_dir=tmp_path)

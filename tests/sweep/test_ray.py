@@ -1,10 +1,10 @@
 """Jobs on a Ray cluster of two nodes on this machine, of which one is lost."""
 
 import importlib.util
-import socket
 import time
 
 import pytest
+from helpers import closed_port
 
 from maml_tf.errors import UsageError
 from maml_tf.sweep.ray import RayLauncher
@@ -28,11 +28,9 @@ def test_an_address_is_a_host_and_a_port(address):
 
 
 def test_an_address_where_nothing_answers_is_an_error_at_once():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))  # nobody listens
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(UsageError, match=f"--address {address}: there is no Ray cluster"):
-            RayLauncher(1, address)
+    address = f"127.0.0.1:{closed_port()}"
+    with pytest.raises(UsageError, match=f"--address {address}: there is no Ray cluster"):
+        RayLauncher(1, address)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import signal
 import socket
 
 import pytest
+from helpers import closed_port
 
 from maml_tf.errors import UsageError
 from maml_tf.training.ray_cluster import connect
@@ -38,14 +39,8 @@ def recorded(tmp_path, monkeypatch):
     return record
 
 
-def free_port():
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        return closed.getsockname()[1]
-
-
 def test_a_cluster_that_has_ended_is_named_at_once(recorded):
-    port = free_port()
+    port = closed_port()
     recorded(port)
     with pytest.raises(
         UsageError, match=rf"--address auto: the last Ray cluster of this machine, 127\.0\.0\.1:{port}, has "
@@ -59,7 +54,7 @@ def test_a_cluster_that_has_ended_is_named_at_once(recorded):
 @pytest.mark.parametrize("address", [None, "auto", "head:6379"])
 def test_a_cluster_that_answers_is_left_to_ray(recorded, address):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        recorded(server.getsockname()[1] if address != "head:6379" else free_port())
+        recorded(server.getsockname()[1] if address != "head:6379" else closed_port())
         ray = FakeRay()
         assert connect(ray, address, "address")
     assert ray.address == address

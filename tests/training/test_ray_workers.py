@@ -1,11 +1,11 @@
 """Workers on a Ray cluster. `make ray-cluster` runs whole trainings on two nodes, one of which is lost."""
 
 import importlib.util
-import socket
 
 import keras
 import numpy as np
 import pytest
+from helpers import closed_port
 
 from maml_tf.errors import UsageError
 from maml_tf.meta.losses import mean_squared_error
@@ -32,10 +32,8 @@ def test_an_address_is_a_host_and_a_port(address):
 
 
 def test_an_address_where_nothing_answers_is_an_error_at_once():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))  # nobody listens
-        with pytest.raises(UsageError, match="there is no Ray cluster that can be used"):
-            RayWorkers(2, f"127.0.0.1:{free.getsockname()[1]}")
+    with pytest.raises(UsageError, match="there is no Ray cluster that can be used"):
+        RayWorkers(2, f"127.0.0.1:{closed_port()}")
 
 
 @pytest.mark.parametrize("cores", [0, -1, 1.5, True])

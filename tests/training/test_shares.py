@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import ROOT, largest_difference
+from helpers import ROOT, largest_difference, losing_workers
 
 from maml_tf.baselines.joint_training import JointTraining
 from maml_tf.errors import UsageError
@@ -20,24 +20,10 @@ from maml_tf.tasks.numpy_tasks import NumPyTasks
 from maml_tf.tasks.sinusoid import SinusoidTasks
 from maml_tf.training.shares import MirroredSpread, WorkerSpread, even_parts, mean_state
 from maml_tf.training.train import train
-from maml_tf.training.workers import LocalWorkers, WorkerLostError
+from maml_tf.training.workers import LocalWorkers
 
 TASKS = SinusoidTasks(3, 3)
 pytestmark = pytest.mark.usefixtures("without_xla")
-
-
-class LosesOne(LocalWorkers):
-    """Loses a worker at some of its calls."""
-
-    def __init__(self, num_workers, lost_at):
-        super().__init__(num_workers)
-        self.lost_at, self.calls = lost_at, 0
-
-    def _result(self, pending):
-        self.calls += 1
-        if self.calls in self.lost_at:
-            raise WorkerLostError("killed by the test")
-        return super()._result(pending)
 
 
 def learner(vectorized=False, **options):
@@ -64,7 +50,7 @@ def equal(one, other):
 @pytest.mark.usefixtures("eagerly")
 def test_any_number_of_workers_a_lost_one_and_a_resumed_training_give_the_same_bits(tmp_path):
     one = trained(user_learner(), 2, workers=LocalWorkers(1))
-    losing = LosesOne(3, {2})
+    losing = losing_workers(LocalWorkers, 3, {2})
     assert equal(one, trained(user_learner(), 2, workers=losing))
     assert losing.calls == 3 * (2 + 1)  # an iteration was repeated
     trained(user_learner(), 1, workers=LocalWorkers(2), run_dir=tmp_path)

@@ -4,10 +4,11 @@ import json
 import math
 import pathlib
 
+from benchmarks.workloads import TITLES
 from reproduce.comparison.pages.markdown import machine, number, short_time, table
 from reproduce.comparison.pages.record import Record
 
-NETWORKS = {"omniglot_5way_1shot": "Omniglot 5-way 1-shot", "miniimagenet_1shot": "mini-ImageNet 5-way 1-shot"}
+NETWORKS = {name: TITLES[name] for name in ("omniglot_5way_1shot", "miniimagenet_1shot")}
 NOT_MEASURED = "*Not measured yet: `make bench-serving`.*"
 DEMAND = 10_000  # adaptations a second
 CORES = 64  # of a machine
