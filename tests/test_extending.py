@@ -1,12 +1,13 @@
 """The walks of docs/extending.md run as they are written."""
 
 import ast
+import contextlib
 import inspect
 import json
 import pathlib
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 
 import numpy as np
@@ -25,12 +26,23 @@ BARS = yaml.safe_load(FILES["bars_5way_1shot.yaml"])
 SPECS = [name for name in FILES if name.startswith("bars_5way") and name.endswith(".yaml")]
 
 
-def run(folder, *arguments, path=ROOT):
-    """What a Python command prints that is run in a folder."""
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(path)}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@contextlib.contextmanager
+def modules_of(folder, package):
+    """Inside, a package is imported from a folder, not from the repository."""
+    ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] == package}
+
+    def forget():
+        for name in [name for name in sys.modules if name.split(".")[0] == package]:
+            del sys.modules[name]
+
+    forget()
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        forget()
+        sys.modules.update(ours)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +54,11 @@ def trained(tmp_path_factory):
             text = yaml.safe_dump(BARS | yaml.safe_load(text))
         (folder / name).write_text(text, encoding="utf-8")
     assert "python prepare_bars.py data\npython -m maml_tf train bars_5way_1shot.yaml --data data\n" in PAGE
-    run(folder, "prepare_bars.py", "data")
     specs = [*SPECS, "line_navigation_maml.yaml"]
     with pytest.MonkeyPatch.context() as monkeypatch, operation_by_operation():
         monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["prepare_bars.py", "data"])
+        runpy.run_path("prepare_bars.py", run_name="__main__")
         monkeypatch.syspath_prepend(folder)  # as `python -m` does
         monkeypatch.setattr("maml_tf.runtime.configure_runtime", lambda: None)  # threads are set once per process
         main(["train", *specs, "--data", "data", "--profile", "smoke"])
@@ -135,10 +148,13 @@ def reproduction(tmp_path_factory):
     return folder
 
 
-def test_the_table_is_trained_and_printed(reproduction):
-    path = f"{reproduction}:{ROOT}"
-    options = ["point_navigation_context_vector", "--profile", "smoke"]
-    printed = run(reproduction, "-m", "reproduce.table4", *options, path=path)
+def test_the_table_is_trained_and_printed(reproduction, monkeypatch, capsys, eagerly):
+    monkeypatch.setattr("maml_tf.runtime.configure_runtime", lambda: None)  # threads are set once per process
+    monkeypatch.setattr(sys, "argv", ["table4", "point_navigation_context_vector", "--profile", "smoke"])
+    with modules_of(reproduction, "reproduce"), pytest.raises(SystemExit) as ended:
+        runpy.run_module("reproduce.table4", run_name="__main__")
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
     assert "2d navigation context_vector, 1 step" in printed.lower().replace("_navigation", " navigation")
     name = "point_navigation_context_vector"
     written = result(reproduction, name)
