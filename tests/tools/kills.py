@@ -5,10 +5,12 @@
 
 A process kills itself by SIGKILL just before, in the middle of or just after it has written a file, or after a random
 time. Libraries are imported once; every training runs in a forked process, as TensorFlow graphs, because XLA compiles
-for longer and has no part in what is saved.
+for longer and has no part in what is saved. `--eagerly` runs it operation by operation: to trace a small training takes
+longer.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -31,12 +33,18 @@ CASES = {
     "sinusoid_pretrained": {"meta.iterations": 400},
     "sinusoid_multitask_l2_reg": {"multitask.regressors": 4},
     "sinusoid_multitask_reg_to_mean": {"multitask.regressors": 4},
-    "omniglot_5way_1shot_nonconv": {"meta.iterations": 8, "validation.every": 2},
+    "omniglot_5way_1shot_nonconv": {
+        "meta.iterations": 4,
+        "validation.every": 2,
+        "validation.tasks": 2,
+        "evaluation.tasks": 2,
+        "model.hidden": [8, 4, 4, 4],
+    },
     "omniglot_5way_1shot_conv": {"meta.iterations": 4, "validation.every": 2},
     "omniglot_5way_1shot_context_vector": {"meta.iterations": 4, "validation.every": 2},
     "miniimagenet_5way_1shot_maml": {"meta.iterations": 4, "validation.every": 2, "meta.batch_size": 1},
     "miniimagenet_5way_baselines": {"meta.iterations": 4, "validation.every": 2},
-    "point_navigation_maml": {"meta.iterations": 6},
+    "point_navigation_maml": {"meta.iterations": 3, "meta.batch_size": 2},
     "point_navigation_pretrained": {"meta.iterations": 6},
     "half_cheetah_direction_maml": {"meta.iterations": 4},
     "ant_direction_maml": {"meta.iterations": 4},
@@ -177,16 +185,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("specs", nargs="*", metavar="NAME", help=f"default: {', '.join(CASES)}")
     parser.add_argument("--kills", type=int, default=40, help="in all; default: 40")
     parser.add_argument("--seed", type=int, default=0, help="of the moments; default: 0")
+    parser.add_argument("--eagerly", action="store_true", help="run operation by operation, without graphs")
     options = parser.parse_args(arguments)
     names = options.specs or list(CASES)
     if unknown := set(names) - set(CASES):
         parser.error(f"{', '.join(sorted(unknown))}: no such case; there are {', '.join(CASES)}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras  # noqa: F401 - imported once, before the forks
+    # Imported once, before the forks.
     import tensorflow_probability  # noqa: F401
+    from helpers import operation_by_operation
+
+    import maml_tf.experiments.few_shot
+    import maml_tf.experiments.rl
+    import maml_tf.experiments.run  # noqa: F401
 
     rng, total, failed = random.Random(options.seed), 0, False
-    with tempfile.TemporaryDirectory(prefix="kills_") as temporary:
+    execution = operation_by_operation() if options.eagerly else contextlib.nullcontext()
+    with execution, tempfile.TemporaryDirectory(prefix="kills_") as temporary:
         folder = pathlib.Path(temporary)
         process = multiprocessing.get_context("fork").Process(target=write_data, args=(folder / "data",))
         process.start()
