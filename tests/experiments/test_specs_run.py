@@ -1,4 +1,4 @@
-"""Every spec trains and is tested end to end at the smoke profile, on made-up images of the true shapes.
+"""Every spec trains and is tested end to end at the smoke profile, on made-up images, those of mini-ImageNet small.
 
 The specs run operation by operation, which is faster than to compile what runs once. As they are compiled, tests/pins
 trains a spec of every experiment and method, and `make reproduce` trains and tests the sinusoid's.
@@ -23,6 +23,7 @@ from maml_tf.experiments.sinusoid_spec import MultiTaskAveragingSpec
 from maml_tf.experiments.spec import MetaSpec, read_spec
 from maml_tf.models.layers import Conv2D, Dense
 from maml_tf.tasks import mini_imagenet
+from maml_tf.tasks.datasets import MiniImagenetTasks
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 from reproduce.comparison.targets import read_targets
@@ -34,7 +35,9 @@ TARGET_IDS = {target.id for target in read_targets(REPRODUCE / "targets.yaml").e
 pytestmark = pytest.mark.usefixtures("eagerly")
 # These differ from the spec of their arm in the step sizes of the test alone: they are read and not run.
 OTHER_STEPS = "_half_step"
-HORIZON = 20  # time steps of locomotion and navigation; 100 and more in the paper
+HORIZON = 6  # time steps of locomotion and navigation; 100 and more in the paper
+STEPS = 2  # gradient steps at test, at the most
+SIDE = 16  # pixels of a mini-ImageNet image, in place of 84
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,7 @@ def data_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared")
 
     def noise(_, classes):
-        return np.random.default_rng(1).integers(0, 256, (classes, FEW_IMAGES, 84, 84, 3), np.uint8)
+        return np.random.default_rng(1).integers(0, 256, (classes, FEW_IMAGES, SIDE, SIDE, 3), np.uint8)
 
     write_mini_imagenet(folder, noise)
     images = np.where(np.random.default_rng(0).random((1623, 20, 28, 28, 1), np.float32) < 0.1, 255, 0).astype(np.uint8)
@@ -52,13 +55,14 @@ def data_folder(tmp_path_factory):
 
 
 def with_fewer_steps(spec):
-    """The spec with few tasks, iterations and filters, and no gradient step at test after the last of a target."""
-    steps = max([1, *(answer.step for answer in spec.targets.values())])
+    """The spec with few tasks, iterations and filters, and few gradient steps at test, the last for later targets."""
+    targets = {name: dataclasses.replace(answer, step=min(STEPS, answer.step)) for name, answer in spec.targets.items()}
+    steps = max([1, *(answer.step for answer in targets.values())])
     evaluation = dataclasses.replace(spec.evaluation, steps=min(steps, spec.evaluation.steps), tasks=2)
-    changed: dict = {"evaluation": evaluation}
+    changed: dict = {"evaluation": evaluation, "targets": targets}
     meta = getattr(spec, "meta", None)
     if isinstance(meta, TrustRegionSpec):
-        changed["meta"] = dataclasses.replace(meta, iterations=1, batch_size=min(2, meta.batch_size))
+        changed["meta"] = dataclasses.replace(meta, iterations=1, batch_size=1)
     elif isinstance(meta, MetaSpec):
         changed["meta"] = dataclasses.replace(meta, iterations=2, batch_size=min(2, meta.batch_size))
     if hasattr(spec.model, "filters"):
@@ -91,7 +95,12 @@ def small_numbers(monkeypatch):
     monkeypatch.setattr(ReinforcementLearningExperiment, "__init__", built_shorter)
     monkeypatch.setattr(sinusoid, "CHECK_BLOCKS", 1)
     monkeypatch.setattr(multi_task, "PILOT_REGRESSORS", 1)
+    fit = multi_task.MultiTaskExperiment._fit
+    monkeypatch.setattr(multi_task.MultiTaskExperiment, "_fit", lambda self, *arguments: fit(self, *arguments[:-1], 1))
     monkeypatch.setattr(supervised, "STATISTICS_BATCHES", 1)
+    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
+    monkeypatch.setattr(mini_imagenet, "SIDE", SIDE)
+    monkeypatch.setattr(MiniImagenetTasks, "image_shape", (SIDE, SIDE, 3))
 
 
 def test_specs_that_are_not_run_differ_from_their_arm_in_the_step_sizes_of_the_test_alone():
@@ -106,8 +115,7 @@ def test_specs_that_are_not_run_differ_from_their_arm_in_the_step_sizes_of_the_t
 
 
 @pytest.mark.parametrize("path", [p for p in SPECS if not p.stem.endswith(OTHER_STEPS)], ids=lambda path: path.stem)
-def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
+def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path):
     spec = with_fewer_steps(read_spec(path, "smoke"))
     assert set(spec.targets) <= TARGET_IDS
     result = evaluate(spec, trained(spec, tmp_path, data_folder), command="a test", weights_folder=tmp_path / "weights")
@@ -123,8 +131,7 @@ def test_a_spec_runs_from_training_to_result(path, data_folder, tmp_path, monkey
 
 
 @pytest.mark.parametrize("name", ["miniimagenet_5way_baselines", "omniglot_5way_1shot_nonconv"])
-def test_bfloat16_reaches_every_model(name, data_folder, monkeypatch):
-    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
+def test_bfloat16_reaches_every_model(name, data_folder):
     spec = read_spec(REPRODUCE / "specs" / f"{name}.yaml", "smoke")
     spec = dataclasses.replace(spec, model=dataclasses.replace(spec.model, precision="bfloat16"))
     experiment = build_experiment(spec, 1, data_folder)
