@@ -70,6 +70,16 @@ def eagerly():
         yield
 
 
+@pytest.fixture(scope="module")
+def plain_graphs():
+    """TensorFlow's graphs run as they were traced. To optimise one takes longer than its few calls in a small test."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
 def _resident_bytes() -> float:
     """The memory of this process; infinite where the system does not tell."""
     try:

@@ -2,7 +2,6 @@
 samples."""
 
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -120,8 +119,3 @@ class Problem:
     def fisher_product(self, v: np.ndarray) -> np.ndarray:
         """By double backpropagation."""
         return self.objective.fisher_product(tf.constant(self.theta), tf.constant(v), *self.batches).numpy()
-
-
-def matrix_of(product: Callable[[np.ndarray], np.ndarray], size: int) -> np.ndarray:
-    """The matrix [size, size] of a symmetric linear function."""
-    return np.stack([product(row) for row in np.eye(size)])
