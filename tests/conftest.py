@@ -48,9 +48,19 @@ def memory_is_freed():
     _kept["bytes"] = _resident_bytes()
 
 
+@pytest.fixture(scope="module")
+def plain_graphs():
+    """TensorFlow's graphs run as they were traced. To optimise one takes longer than its few calls in a small test."""
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+
+
 @pytest.fixture
-def without_xla(monkeypatch):
-    """New learners run as TensorFlow graphs. XLA compiles for longer and keeps its programs."""
+def without_xla(monkeypatch, plain_graphs):
+    """New learners run as TensorFlow graphs, as traced. XLA compiles for longer and keeps its programs."""
     from maml_tf.meta.task_execution import TaskExecution
 
     choose = TaskExecution.choose
@@ -68,16 +78,6 @@ def eagerly():
 
     with operation_by_operation():
         yield
-
-
-@pytest.fixture(scope="module")
-def plain_graphs():
-    """TensorFlow's graphs run as they were traced. To optimise one takes longer than its few calls in a small test."""
-    import tensorflow as tf
-
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def _resident_bytes() -> float:
