@@ -99,14 +99,15 @@ def share_loops(
 ) -> None:
     """Trainings of the same kind and options take the same compiled loop until the patch is undone.
 
-    A loop is a function of the training's state alone. To trace it takes longer than to run a few iterations.
+    A loop is a function of the training's state alone. To trace it takes longer than to run a few iterations. Their
+    tasks are checked once.
 
     Args:
         monkeypatch: what undoes it.
         kind: (learner, tasks) -> what tells the learners and tasks of the tests apart.
     """
-    module, loops = importlib.import_module("maml_tf.training.train"), {}
-    make = module.compiled_loop
+    module, loops, fitting = importlib.import_module("maml_tf.training.train"), {}, set()
+    make, check = module.compiled_loop, module.check_tasks
 
     def shared(learner, tasks, optimizer, **options):
         key = (kind(learner, tasks), optimizer, *sorted(({"gradient_clip": None} | options).items()))
@@ -114,7 +115,17 @@ def share_loops(
             loops[key] = make(learner, tasks, optimizer, **options)
         return loops[key]
 
+    def checked_once(learner, tasks, *name):
+        key = (kind(learner, tasks), *name)
+        if key in fitting:
+            return learner
+        checked = check(learner, tasks, *name)
+        if checked is learner:
+            fitting.add(key)
+        return checked
+
     monkeypatch.setattr(module, "compiled_loop", shared)
+    monkeypatch.setattr(module, "check_tasks", checked_once)
 
 
 def run_python(*arguments: object, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -89,6 +89,7 @@ def test_the_list_names_every_setting_and_variable(capsys):
 
 def test_a_setting_reaches_the_tests_and_others_do_not(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Zen")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # no plugin is needed, and to import one takes a second
     test = tmp_path / "test_blas.py"
     test.write_text(
         "import os\ndef test_it(): assert os.environ['OPENBLAS_CORETYPE'] == 'Prescott'\n", encoding="utf-8"

@@ -44,8 +44,12 @@ def all_pass(parts, processes):
 
 
 @pytest.fixture
-def tests(tmp_path):
-    """tests(a=code, b=code) -> a part for each, with the file test_a.py and so on."""
+def tests(tmp_path, monkeypatch):
+    """tests(a=code, b=code) -> a part for each, with the file test_a.py and so on.
+
+    pytest loads no plugins that these do not need. To import hypothesis takes a second.
+    """
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def write(**code):
         for name, text in code.items():
