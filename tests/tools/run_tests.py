@@ -119,7 +119,9 @@ def run_parts(parts: Sequence[Part], processes: int, environment: Mapping[str, s
             while waiting or running:
                 while waiting and len(running) < processes:
                     part, output = waiting.popleft(), pathlib.Path(folder, f"{len(waiting)}.txt")
-                    words = ["--tb=short", "-p", "no:cacheprovider", *words_of(part, parts)]
+                    # Hypothesis' tests need no plugin, and to import it takes a second in every part.
+                    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+                    words = ["--tb=short", *plugins, *words_of(part, parts)]
                     with output.open("w") as file:
                         process = subprocess.Popen(
                             [sys.executable, "-m", "pytest", *words],
