@@ -71,6 +71,22 @@ def without_xla(monkeypatch, plain_graphs):
     monkeypatch.setattr(TaskExecution, "choose", choose_graphs)
 
 
+@pytest.fixture(scope="module")
+def jax_compiles_fast():
+    """JAX leaves out most optimisations, here and in the processes that a test starts: to compile takes the longest."""
+    try:
+        import jax
+    except ImportError:  # a test that needs it is skipped
+        yield
+        return
+    before = jax.config.read("jax_disable_most_optimizations")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture
 def eagerly():
     """Compiled functions run operation by operation. To trace one takes longer than its few calls in a small test."""

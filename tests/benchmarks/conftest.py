@@ -16,7 +16,7 @@ from benchmarks.workloads import WORKLOADS, Workload
 TINY = {
     "sinusoid": {"tasks": 3},
     "omniglot_5way_1shot_nonconv": {"tasks": 2, "steps": 2},
-    "omniglot_5way_1shot": {"tasks": 2, "image_side": 13, "steps": 2},
+    "omniglot_5way_1shot": {"tasks": 2, "image_side": 13, "steps": 1},
     "miniimagenet_1shot": {"tasks": 2, "image_side": 17, "steps": 1},
     "miniimagenet_1shot_first_order": {"tasks": 1, "image_side": 17, "steps": 1},
 }

@@ -36,6 +36,7 @@ from maml_tf.training.loop import compiled_loop
 from maml_tf.training.weights import read_weights
 
 pytest.importorskip("jax")
+pytestmark = pytest.mark.usefixtures("jax_compiles_fast")
 META = MetaSpec(iterations=200, batch_size=4, learning_rate=0.001, gradient_clip=10.0)
 ABOUT = {"spec": "synthetic", "profile": "smoke", "spec_hash": "0123456789", "git_commit": "none"}
 
@@ -108,7 +109,7 @@ def test_products_are_asked_for_in_full_unless_they_may_be_rounded(tmp_path, rou
     assert [("HIGHEST" in line) for line in products] == [not rounded] * len(products)
 
 
-@pytest.mark.parametrize(("build", "iterations"), [(sinusoid, 200), (photographs, 20)])
+@pytest.mark.parametrize(("build", "iterations"), [(sinusoid, 200), (photographs, 8)])
 def test_both_runtimes_reach_the_same_weights(build, iterations, tmp_path, exported):
     folder = tmp_path / "package"
     if build is sinusoid:

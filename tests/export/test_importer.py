@@ -21,7 +21,7 @@ from maml_tf.training import train
 from maml_tf.training.adam import Adam, TrainingState
 
 PLACE = {"hardware": "NVIDIA H200", "runtime": "jax 0.11.2"}
-pytestmark = pytest.mark.usefixtures("without_xla")
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -41,7 +41,9 @@ def exported(tmp_path_factory):
         key = spec.hash, spec.seeds
         if key not in packages:
             packages[key] = tmp_path_factory.mktemp("package")
+            tf.config.run_functions_eagerly(False)  # the loop that is exported must be traced
             export_spec(spec, folder=packages[key], data_folder=None)
+            tf.config.run_functions_eagerly(True)
         shutil.copytree(packages[key], folder, dirs_exist_ok=True)
         return folder / spec.name
 

@@ -29,47 +29,53 @@ FORMS = {
 
 @pytest.fixture(scope="module")
 def problem():
-    """A small float64 network with weights of ordinary size, and four tasks of 6 support and 5 query points."""
+    """A small float64 network with weights of ordinary size, four tasks of 6 support and 5 query points, results."""
     rng = np.random.default_rng(0)
     model = MLP(2, (7, 6), 1, dtype="float64")
     params = [rng.normal(size=tuple(v.shape)) / 1.5 for v in model.trainable_variables]
     tasks = [tuple(rng.normal(size=(n, d)) for n, d in ((6, 2), (6, 1), (5, 2), (5, 1))) for _ in range(4)]
     batch = TaskBatch(*(tf.constant(np.stack(arrays)) for arrays in zip(*tasks, strict=True)))
-    return model, params, tasks, batch
+    return model, params, tasks, batch, {}
 
 
 def ours(problem, num_steps, first_order=False, jit_compile=False, **form):
-    model, params, _, batch = problem
+    """(loss, meta-gradient), computed once for each setting."""
+    model, params, _, batch, results = problem
+    key = (num_steps, first_order, jit_compile, *sorted(form.items()))
+    if key in results:
+        return results[key]
     learner = MAML(model, mean_squared_error, STEP_SIZE, num_steps, first_order=first_order, **form)
     meta_gradient = learner.meta_gradient
-    if jit_compile or num_steps == 1:  # otherwise operation by operation, which is sooner done than compiled
+    # Otherwise operation by operation, which is sooner done than traced.
+    if jit_compile or (num_steps == 1 and not (first_order and len(form) > 1)):
         meta_gradient = tf.function(meta_gradient, jit_compile=jit_compile, autograph=False)
     loss, gradients = meta_gradient([tf.constant(p) for p in params], batch)
     assert all(g is not None for g in gradients)
-    return loss.numpy(), [g.numpy() for g in gradients]
+    results[key] = loss.numpy(), [g.numpy() for g in gradients]
+    return results[key]
 
 
 @pytest.mark.parametrize("num_steps", [1, 3])
 @pytest.mark.parametrize("first_order", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 def test_equals_the_numpy_reference(problem, num_steps, first_order, form):
-    _, params, tasks, _ = problem
+    _, params, tasks, *_ = problem
     loss, gradients = ours(problem, num_steps, first_order, **FORMS[form])
     assert loss == pytest.approx(numpy_maml.meta_loss(params, tasks, STEP_SIZE, num_steps), rel=1e-12)
     expected = numpy_maml.meta_gradient(params, tasks, STEP_SIZE, num_steps, first_order)
     assert largest_difference(gradients, expected) <= 1e-12
 
 
-@pytest.mark.parametrize("num_steps", [1, 5])
+@pytest.mark.parametrize("num_steps", [1, 3])
 def test_the_compiled_form_equals_the_numpy_reference(problem, num_steps):
-    _, params, tasks, _ = problem
+    _, params, tasks, *_ = problem
     _, gradients = ours(problem, num_steps, jit_compile=True, vectorized=True)
     assert largest_difference(gradients, numpy_maml.meta_gradient(params, tasks, STEP_SIZE, num_steps)) <= 1e-12
 
 
 @pytest.mark.parametrize("num_steps", [1, 5])
 def test_second_order_equals_finite_differences(problem, num_steps):
-    _, params, tasks, _ = problem
+    _, params, tasks, *_ = problem
     _, gradients = ours(problem, num_steps, vectorized=True)
     expected = finite_differences(lambda p: numpy_maml.meta_loss(p, tasks, STEP_SIZE, num_steps), params)
     assert largest_difference(gradients, expected) <= 1e-7

@@ -176,7 +176,7 @@ class Lines(TaskDistribution):
 
 @pytest.mark.parametrize("loss", ["mse", keras.losses.MeanSquaredError(reduction=None), own], ids=str)
 @pytest.mark.parametrize("vectorized", [True, False])
-def test_every_loss_gives_the_meta_gradient_and_the_scores_of_ours(loss, vectorized):
+def test_every_loss_gives_the_meta_gradient_and_the_scores_of_ours(loss, vectorized, eagerly):
     keras.utils.set_random_seed(0)
     model, batch = MLP(1, (3,), 1), Lines().sample((1, 2), 2)
     found, expected = (MAML(model, one, 0.1, 2, vectorized=vectorized) for one in (loss, mean_squared_error))

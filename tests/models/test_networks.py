@@ -16,7 +16,7 @@ from maml_tf.tasks.base import TaskBatch
 DTYPES = ("float32", "mixed_bfloat16")
 MODELS = {
     "omniglot": (lambda dtype: OmniglotConv((28, 28, 1), 5, filters=8, dtype=dtype), (28, 28, 1)),
-    "mini-imagenet": (lambda dtype: MiniImagenetConv((84, 84, 3), 5, filters=4, dtype=dtype), (84, 84, 3)),
+    "mini-imagenet": (lambda dtype: MiniImagenetConv((40, 40, 3), 5, filters=4, dtype=dtype), (40, 40, 3)),
     "without convolutions": (lambda dtype: MLP(784, (32, 16), 5, batch_norm=True, dtype=dtype), (28, 28, 1)),
 }
 
