@@ -1,5 +1,6 @@
 """Whole meta-iterations on a small 2D navigation."""
 
+import copy
 import dataclasses
 import functools
 
@@ -17,12 +18,20 @@ from maml_tf.rl.sampling.sampler import Sampler
 from maml_tf.rl.trpo import TrustRegion
 
 TASKS, TRAJECTORIES, HORIZON = 2, 3, 20
+pytestmark = pytest.mark.usefixtures("plain_graphs")
 
 
-@functools.cache  # compiled once: nothing changes it
-def learner(num_steps=1, **region):
+@functools.cache
+def first_learner():
     keras.utils.set_random_seed(0)
-    return MAMLTRPO(GaussianPolicy(2, 2, (8, 8)), 0.5, TrustRegion(**region), num_steps)
+    return MAMLTRPO(GaussianPolicy(2, 2, (8, 8)), 0.5)
+
+
+def learner(num_steps=1, **region):
+    """A learner with the policy and the compiled functions of all others: nothing changes them."""
+    maml = copy.copy(first_learner())
+    maml.num_steps, maml.trust_region = num_steps, TrustRegion(**region)
+    return maml
 
 
 @pytest.fixture(scope="module")

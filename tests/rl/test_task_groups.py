@@ -20,6 +20,7 @@ from maml_tf.training.adam import Adam
 from maml_tf.training.workers import Host, LocalWorkers
 
 HOSTS: dict[str, Host] = {}
+pytestmark = pytest.mark.usefixtures("plain_graphs")
 
 
 class SharedWorkers(LocalWorkers):
@@ -41,8 +42,9 @@ def trpo_learner():
 
 @functools.cache
 def adam_learner():
-    keras.utils.set_random_seed(1)
-    return MAMLAdam(GaussianPolicy(2, 2, (4,)), 0.1, Adam(0.01))
+    learner = MAMLAdam(trpo_learner().policy, 0.1, Adam(0.01))
+    learner.objective = trpo_learner().objective  # has been compiled
+    return learner
 
 
 def trained(learner, iterations=2, num_groups=3, **options):

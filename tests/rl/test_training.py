@@ -18,6 +18,9 @@ from maml_tf.training.checkpoint import RunDirectory
 from maml_tf.training.weights import read_weights
 
 
+pytestmark = pytest.mark.usefixtures("plain_graphs")
+
+
 @functools.cache  # compiled once: its state is what `train` returns
 def trpo_learner():
     keras.utils.set_random_seed(1)
@@ -26,8 +29,9 @@ def trpo_learner():
 
 @functools.cache
 def adam_learner():
-    keras.utils.set_random_seed(1)
-    return MAMLAdam(GaussianPolicy(2, 2, (8, 8)), 0.5, Adam(0.01))
+    learner = MAMLAdam(trpo_learner().policy, 0.5, Adam(0.01))
+    learner.objective = trpo_learner().objective  # has been compiled
+    return learner
 
 
 LEARNERS = {"TRPO": trpo_learner, "Adam": adam_learner}
