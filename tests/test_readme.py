@@ -45,6 +45,11 @@ def test_every_link_and_path_in_it_exists():
         assert (ROOT / path).exists(), path
 
 
+@pytest.fixture(scope="module")
+def record():
+    return read_record(ROOT)
+
+
 @pytest.mark.parametrize("page", pages_of(ROOT), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_generated_parts_are_the_newest(page):
-    assert page.read_text(encoding="utf-8") == refreshed(page, MAKERS, read_record(ROOT)), "make docs writes them again"
+def test_generated_parts_are_the_newest(page, record):
+    assert page.read_text(encoding="utf-8") == refreshed(page, MAKERS, record), "make docs writes them again"

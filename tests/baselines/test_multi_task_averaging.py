@@ -9,6 +9,7 @@ from maml_tf.experiments.sinusoid_spec import MultiTaskSpec
 from maml_tf.meta.functional import functional_call
 from maml_tf.models.mlp import MLP
 
+pytestmark = pytest.mark.usefixtures("plain_graphs")
 SPEC = MultiTaskSpec(
     regulariser="none",
     regressors=3,
@@ -33,7 +34,7 @@ def fresh(model, count, seed):
 
 
 def train(regressors, params, centre=None, strength=0.0):
-    centre = [tf.zeros([1])] * len(params) if centre is None else centre
+    centre = [tf.zeros_like(p) for p in params] if centre is None else centre  # of one shape: compiled once
     amplitude, phase = tf.constant([1.0, 2.0, 0.5]), tf.constant([0.0, 1.0, 2.0])
     return regressors.train(params, amplitude, phase, centre, tf.constant(strength), tf.constant([1, 2]))
 

@@ -58,7 +58,7 @@ def test_pretraining_learns_and_fine_tuning_tells_new_classes_apart(eagerly):
     params = [tf.convert_to_tensor(variable) for variable in model.trainable_variables]
     batch = LabelledImages(images[:4]).sample(tf.constant([0, 0]), 48)
     losses = []
-    for _ in range(15):
+    for _ in range(8):
         loss, gradients = learner.meta_gradient(params, batch)
         losses.append(float(loss))
         params = [p - 0.5 * g for p, g in zip(params, gradients, strict=True)]
@@ -68,7 +68,7 @@ def test_pretraining_learns_and_fine_tuning_tells_new_classes_apart(eagerly):
     support, query = new[:, 0], new[:, 1:].reshape(-1, 16, 16, 3)
     task = (support, np.arange(3, dtype=np.int32), query, np.repeat(np.arange(3, dtype=np.int32), 11))
     accuracies = fine_tuning_accuracies(
-        new_model, statistics, mean_cross_entropy, params[:-2], tuple(map(tf.constant, task)), 0.05, 0.9, 20
+        new_model, statistics, mean_cross_entropy, params[:-2], tuple(map(tf.constant, task)), 0.05, 0.9, 10
     )
     assert abs(float(accuracies[0]) - 1 / 3) < 1e-6  # an output layer of zeros
     assert accuracies[-1] > 0.9

@@ -13,6 +13,7 @@ from maml_tf.errors import UsageError
 from maml_tf.methods.maml_plus_plus import MAMLPlusPlus
 from maml_tf.models.batch_norm import given_statistics, recorded_statistics
 
+pytestmark = pytest.mark.usefixtures("plain_graphs")
 STEPS = 2
 PARTS = {
     "multi-step loss": {"multi_step_loss": 4},

@@ -9,6 +9,8 @@ import tensorflow as tf
 from maml_tf import rl
 from maml_tf.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("plain_graphs")
+
 
 def random_params(policy, num_tasks, seed=0):
     rng = np.random.default_rng(seed)

@@ -17,7 +17,6 @@ from maml_tf.training.adam import Adam
 from maml_tf.training.checkpoint import RunDirectory
 from maml_tf.training.weights import read_weights
 
-
 pytestmark = pytest.mark.usefixtures("plain_graphs")
 
 
