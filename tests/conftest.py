@@ -87,6 +87,16 @@ def jax_compiles_fast():
     jax.config.update("jax_disable_most_optimizations", before)
 
 
+@pytest.fixture(scope="module")
+def checked_once():
+    """`mt.train` checks one class of tasks once for each class of learners in a module. A check takes long."""
+    from helpers import check_tasks_once
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        check_tasks_once(monkeypatch, lambda learner, tasks: (type(learner), type(tasks)))
+        yield
+
+
 @pytest.fixture
 def eagerly():
     """Compiled functions run operation by operation. To trace one takes longer than its few calls in a small test."""

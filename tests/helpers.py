@@ -106,14 +106,23 @@ def share_loops(
         monkeypatch: what undoes it.
         kind: (learner, tasks) -> what tells the learners and tasks of the tests apart.
     """
-    module, loops, fitting = importlib.import_module("maml_tf.training.train"), {}, set()
-    make, check = module.compiled_loop, module.check_tasks
+    module, loops = importlib.import_module("maml_tf.training.train"), {}
+    make = module.compiled_loop
 
     def shared(learner, tasks, optimizer, **options):
         key = (kind(learner, tasks), optimizer, *sorted(({"gradient_clip": None} | options).items()))
         if key not in loops:
             loops[key] = make(learner, tasks, optimizer, **options)
         return loops[key]
+
+    monkeypatch.setattr(module, "compiled_loop", shared)
+    check_tasks_once(monkeypatch, kind)
+
+
+def check_tasks_once(monkeypatch: pytest.MonkeyPatch, kind: Callable[..., Any]) -> None:
+    """`train` checks the tasks of the first training of a kind until the patch is undone; arguments: `share_loops`."""
+    module, fitting = importlib.import_module("maml_tf.training.train"), set()
+    check = module.check_tasks
 
     def checked_once(learner, tasks, *name):
         key = (kind(learner, tasks), *name)
@@ -124,7 +133,6 @@ def share_loops(
             fitting.add(key)
         return checked
 
-    monkeypatch.setattr(module, "compiled_loop", shared)
     monkeypatch.setattr(module, "check_tasks", checked_once)
 
 

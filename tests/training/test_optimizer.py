@@ -17,6 +17,7 @@ from maml_tf.training.optimizer import chosen_optimizer
 from maml_tf.training.train import train
 
 TASKS = SinusoidTasks(5, 5)
+pytestmark = pytest.mark.usefixtures("checked_once")
 SCHEDULE = keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
 OPTIMIZERS = {
     "SGD": lambda: keras.optimizers.SGD(0.1),

@@ -15,7 +15,7 @@ from maml_tf.training.checkpoint import RunDirectory
 from maml_tf.training.scalars import scalar_writer
 from maml_tf.training.train import train
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.usefixtures("eagerly", "checked_once")
 
 
 def trained(run_dir=None, **options):

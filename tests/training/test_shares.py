@@ -23,7 +23,7 @@ from maml_tf.training.train import train
 from maml_tf.training.workers import LocalWorkers
 
 TASKS = SinusoidTasks(3, 3)
-pytestmark = pytest.mark.usefixtures("without_xla")
+pytestmark = pytest.mark.usefixtures("without_xla", "checked_once")
 
 
 def learner(vectorized=False, **options):
