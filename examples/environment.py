@@ -36,7 +36,7 @@ def main() -> None:
     sampler = mt.rl.Sampler(make_envs, tasks, trajectories=10)
     policy = mt.rl.GaussianPolicy(1, 1, hidden=(32, 32))
     learner = mt.rl.MAMLTRPO(policy, step_size=0.2, trust_region=mt.rl.TrustRegion(max_kl=0.02))
-    checkpoint = mt.rl.train(learner, sampler, iterations=25, seed=0)
+    checkpoint = mt.rl.train(learner, sampler, iterations=15, seed=0)
 
     goals = np.linspace(-1.0, 1.0, tasks)
     steps = learner.adaptation(checkpoint.params, sampler, goals, [0.2, 0.1], np.random.default_rng(0))

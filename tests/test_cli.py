@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import tensorflow as tf
+from helpers import changed_copy
 
 from maml_tf.cli import command_line, exit_codes, main, print_curves, spec_from
 from maml_tf.experiments.results import Curve
@@ -58,10 +59,10 @@ def test_too_little_memory_is_a_message(error, capsys):
 
 
 def test_an_error_ends_the_process_with_its_exit_code_and_message(tmp_path):
-    arguments = ["--runs", tmp_path, "--results", tmp_path, "--data", tmp_path]
-    done = run("train", SPECS / "omniglot_5way_1shot_nonconv.yaml", *arguments)
-    assert done.returncode == 3
-    assert "omniglot.json is missing" in done.stderr
+    path = changed_copy(SPECS / "sinusoid_maml.yaml", tmp_path, "inner:", "iner:")
+    done = run("train", path, "--runs", tmp_path, "--results", tmp_path, "--data", tmp_path)
+    assert done.returncode == 2
+    assert "unknown key 'iner'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -119,7 +119,7 @@ def test_the_environment_of_ones_own_is_adapted_to(eagerly):
     same = re.findall(r"^ *((?:\w+_space|tasks|sampler|learner|self.position) =.*|return .*)", code, re.MULTILINE)
     assert len(same) == 9
     assert set(same) <= {line.strip() for line in example.splitlines()}
-    for written, small in (("tasks = 10", "tasks = 2"), ("trajectories=10", "trajectories=3"), ("=25", "=1")):
+    for written, small in (("tasks = 10", "tasks = 2"), ("trajectories=10", "trajectories=3"), ("=15", "=1")):
         assert code.count(written) == example.count(written) == 1
         code = code.replace(written, small)
     with contextlib.redirect_stdout(io.StringIO()) as output:

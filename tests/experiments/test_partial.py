@@ -1,6 +1,7 @@
 """An unfinished training is evaluated as a shorter one, and the half-way mark is kept for a test that counts."""
 
 import dataclasses
+import functools
 import pathlib
 
 import numpy as np
@@ -12,6 +13,7 @@ from maml_tf.experiments.base import TrainingOptions
 from maml_tf.experiments.few_shot_spec import FewShotSpec
 from maml_tf.experiments.partial import evaluate_half, evaluate_partial
 from maml_tf.experiments.results import read_result
+from maml_tf.experiments.rl import ReinforcementLearningExperiment
 from maml_tf.experiments.run import run_directory_of, train, train_and_evaluate
 from maml_tf.experiments.spec import read_spec
 from maml_tf.training.checkpoint import RunDirectory
@@ -21,15 +23,27 @@ SPEC = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs" / f"{
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 
+@pytest.fixture(autouse=True)
+def short_trajectories(monkeypatch):
+    """12 time steps in place of 100."""
+    built = ReinforcementLearningExperiment.__init__
+
+    def built_shorter(self, *arguments):
+        built(self, *arguments)
+        self.make_envs = functools.partial(self.make_envs, max_episode_steps=12)
+
+    monkeypatch.setattr(ReinforcementLearningExperiment, "__init__", built_shorter)
+
+
 def spec_of(iterations=4, seeds=(1,), profile="paper", asked=4):
-    """MAML on 2D navigation, some of four iterations with two tasks."""
+    """MAML on 2D navigation, some of four iterations with one task."""
     smoke = read_spec(SPEC, "smoke")
     return dataclasses.replace(
         smoke,
         profile=profile,
         seeds=seeds,
         tasks=dataclasses.replace(smoke.tasks, trajectories=2),
-        meta=dataclasses.replace(smoke.meta, iterations=iterations, batch_size=2),
+        meta=dataclasses.replace(smoke.meta, iterations=iterations, batch_size=1),
         evaluation=dataclasses.replace(smoke.evaluation, tasks=2, trajectories=2),
         iterations_asked=asked,
     )

@@ -11,11 +11,13 @@ from maml_tf.experiments import supervised
 from maml_tf.experiments.run import build_experiment, run_directory_of, train_and_evaluate
 from maml_tf.experiments.spec import read_spec
 from maml_tf.tasks import mini_imagenet
+from maml_tf.tasks.datasets import MiniImagenetTasks
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 SPEC = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs" / "miniimagenet_5way_baselines.yaml"
+SIDE = 20  # pixels of an image, in place of 84
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def data_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared")
 
     def noise(split, classes):
-        return np.random.default_rng(len(split)).integers(0, 256, (classes, FEW_IMAGES, 84, 84, 3), np.uint8)
+        return np.random.default_rng(len(split)).integers(0, 256, (classes, FEW_IMAGES, SIDE, SIDE, 3), np.uint8)
 
     write_mini_imagenet(folder, noise)
     return folder
@@ -32,6 +34,8 @@ def data_folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch):
     monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
+    monkeypatch.setattr(mini_imagenet, "SIDE", SIDE)
+    monkeypatch.setattr(MiniImagenetTasks, "image_shape", (SIDE, SIDE, 3))
     monkeypatch.setattr(supervised, "STATISTICS_BATCHES", 1)
     monkeypatch.setattr(supervised, "STATISTICS_BATCH", 8)
 
