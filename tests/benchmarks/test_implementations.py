@@ -100,7 +100,7 @@ def test_ours_in_float32_is_a_rounding_of_ours_in_float64(problem, values_of):
 
 def test_ours_and_the_reference_score_the_same_tasks_alike(tmp_path, monkeypatch, values_of):
     monkeypatch.setattr(problems, "EVALUATED_TASKS", 2)
-    workload = dataclasses.replace(WORKLOADS["miniimagenet_evaluation"], image_side=17, steps=2)
+    workload = dataclasses.replace(WORKLOADS["miniimagenet_evaluation"], image_side=17, steps=1)
     problem, arrays = write_problem(workload, tmp_path / "problem.npz")
     ours, reference = (values_of(name, name, problem, arrays)[0] for name in ("ours", "map_fn_reference"))
     assert ours.shape == (2, problem["steps"] + 1)

@@ -16,8 +16,10 @@ from synthetic_data import FEW_IMAGES, write_mini_imagenet, write_omniglot
 from maml_tf.experiments.run import build_experiment, train
 from maml_tf.experiments.spec import read_spec
 from maml_tf.tasks import mini_imagenet
+from maml_tf.tasks.datasets import MiniImagenetTasks
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
+SIDE = 20  # pixels of a mini-ImageNet image, in place of 84
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,7 @@ def data_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared")
 
     def noise(split, classes):
-        return np.random.default_rng(len(split)).integers(0, 256, (classes, FEW_IMAGES, 84, 84, 3), np.uint8)
+        return np.random.default_rng(len(split)).integers(0, 256, (classes, FEW_IMAGES, SIDE, SIDE, 3), np.uint8)
 
     write_mini_imagenet(folder, noise)
     images = np.zeros((1623, 20, 28, 28, 1), np.uint8)
@@ -72,6 +74,8 @@ def data_folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch):
     monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
+    monkeypatch.setattr(mini_imagenet, "SIDE", SIDE)
+    monkeypatch.setattr(MiniImagenetTasks, "image_shape", (SIDE, SIDE, 3))
 
 
 def built(name, data_folder):

@@ -64,7 +64,7 @@ def with_fewer_steps(spec):
     if isinstance(meta, TrustRegionSpec):
         changed["meta"] = dataclasses.replace(meta, iterations=1, batch_size=1)
     elif isinstance(meta, MetaSpec):
-        changed["meta"] = dataclasses.replace(meta, iterations=2, batch_size=min(2, meta.batch_size))
+        changed["meta"] = dataclasses.replace(meta, iterations=1, batch_size=min(2, meta.batch_size))
     if hasattr(spec.model, "filters"):
         changed["model"] = dataclasses.replace(spec.model, filters=4)
     if isinstance(spec, MultiTaskAveragingSpec):

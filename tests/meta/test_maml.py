@@ -66,7 +66,7 @@ def test_equals_the_numpy_reference(problem, num_steps, first_order, form):
     assert largest_difference(gradients, expected) <= 1e-12
 
 
-@pytest.mark.parametrize("num_steps", [1, 3])
+@pytest.mark.parametrize("num_steps", [1, 2])
 def test_the_compiled_form_equals_the_numpy_reference(problem, num_steps):
     _, params, tasks, *_ = problem
     _, gradients = ours(problem, num_steps, jit_compile=True, vectorized=True)
