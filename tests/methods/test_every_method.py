@@ -40,17 +40,9 @@ METHODS = {
 }
 
 
-@pytest.fixture
-def jax_compiles_quickly():
-    """JAX optimises little. To compile a loop takes longer than its few iterations."""
-    jax = pytest.importorskip("jax")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.mark.parametrize("name", METHODS)
-def test_a_training_in_parts_and_under_jax_equals_a_whole_one(name, tmp_path, jax_compiles_quickly):
+def test_a_training_in_parts_and_under_jax_equals_a_whole_one(name, tmp_path, jax_compiles_fast):
+    pytest.importorskip("jax")
     from maml_tf.export.jax_runner.main import main
     from maml_tf.export.writer import export_training_loop
 
