@@ -80,7 +80,9 @@ def test_a_graph_of_built_in_operations_gives_the_same(case):
     rewritten = with_replacements(graph.graph, graph.inputs, graph.outputs, FOR_LITERT)
     new = tf.function(rewritten, autograph=False).get_concrete_function(*inputs)
     assert not {operation.type for operation in new.graph.get_operations()} & NOT_IN_LITERT
-    for found, expected in zip(new(*inputs), graph(*inputs), strict=True):
+    # XLA computes what TensorFlow has no kernel for where oneDNN is off.
+    reference = tf.function(gradient(function), jit_compile=True) if case == "convolution, dilation" else graph
+    for found, expected in zip(new(*inputs), reference(*inputs), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
