@@ -21,8 +21,9 @@ LAMBDA = 4.0
 def pass_error(kernel_shapes: Iterable[Sequence[int]], examples: int, positions: Sequence[int] | None = None) -> float:
     """The relative error of one pass, forward and backward, through a network.
 
-    Each layer sums over its inputs (forward), over its outputs (the gradient of its input), and three times over the
-    examples and their positions (batch norm's mean and variance, the gradient of the kernel).
+    Each layer sums over its inputs (forward), over its outputs (the gradient of its input), and five times over the
+    examples and their positions (batch norm's mean and variance, the two means of its gradient: that of the gradient
+    of its output, and of this times the normalised input; the gradient of the kernel).
 
     Args:
         kernel_shapes: [..., in, out] of every layer.
@@ -34,7 +35,7 @@ def pass_error(kernel_shapes: Iterable[Sequence[int]], examples: int, positions:
     terms = 0.0
     for (*field, inputs, outputs), pixels in zip(shapes, positions, strict=True):
         size = math.prod(field)
-        terms += math.sqrt(size * inputs) + math.sqrt(size * outputs) + 3 * math.sqrt(examples * pixels)
+        terms += math.sqrt(size * inputs) + math.sqrt(size * outputs) + 5 * math.sqrt(examples * pixels)
     return LAMBDA * UNIT_ROUNDOFF * terms
 
 
