@@ -48,8 +48,8 @@ class FewShotExperiment(CompiledExperiment):
             spec.model.build(spec.tasks.image_shape, spec.tasks.ways),
             cross_entropy_over_shots(spec.tasks.shots),
             spec.inner.step_size,
-            task_chunk=spec.meta.tasks_at_once,
-            gradient_checkpointing=spec.inner.recompute,
+            task_chunk=spec.meta.task_chunk,
+            gradient_checkpointing=spec.inner.gradient_checkpointing,
         )
 
     @staticmethod

@@ -27,7 +27,7 @@ class FewShotInnerSpec(InnerSpec):
 
     step_size: float  # alpha
     first_order: bool = False
-    recompute: bool = False  # gradient checkpointing: inner steps are recomputed when differentiating
+    gradient_checkpointing: bool = False  # inner steps are computed again when they are differentiated
     adaptable: str | None = None  # the weights that the inner loop changes, of maml_tf.meta.adaptable; by method
     update: str | None = None  # the rule of one inner step, of maml_tf.meta.inner_updates; gradient descent by default
 
@@ -106,5 +106,5 @@ class SupervisedBaselineSpec(SupervisedSpec):
             raise UsageError("tasks.rotations: not allowed; 'supervised' learns to tell whole classes apart")
         if self.model.context_size:
             raise UsageError("model.context_size: not allowed; 'supervised' adapts no context vector")
-        if self.meta.tasks_at_once is not None:
-            raise UsageError("meta.tasks_at_once: not allowed; 'supervised' trains on images, not on tasks")
+        if self.meta.task_chunk is not None:
+            raise UsageError("meta.task_chunk: not allowed; 'supervised' trains on images, not on tasks")

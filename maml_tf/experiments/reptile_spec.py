@@ -30,8 +30,8 @@ class ReptileMetaSpec(MetaSpec):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.tasks_at_once is not None:
-            raise UsageError("tasks_at_once: not allowed; 'reptile' differentiates no inner steps")
+        if self.task_chunk is not None:
+            raise UsageError("task_chunk: not allowed; 'reptile' differentiates no inner steps")
 
 
 @register("image_classification", "reptile", implementation="maml_tf.experiments.reptile:ReptileFewShotExperiment")

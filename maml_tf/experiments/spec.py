@@ -46,7 +46,7 @@ class MetaSpec(AdamSpec):
     """The outer loop of supervised experiments."""
 
     gradient_clip: float | None = None  # every entry of the meta-gradient is clipped to [-clip, clip]
-    tasks_at_once: int | None = None  # the largest number of tasks differentiated at a time: bounds the memory
+    task_chunk: int | None = None  # the largest number of tasks differentiated at a time: bounds the memory
     schedule: Literal["cosine", "linear"] | None = None  # learning_rate falls to final_learning_rate at the end
     final_learning_rate: float | None = None
 
@@ -55,7 +55,7 @@ class MetaSpec(AdamSpec):
         not_negative(self, "final_learning_rate")
         if (self.schedule is None) != (self.final_learning_rate is None):
             raise UsageError("schedule, final_learning_rate: only both or neither are allowed")
-        at_least_one(self, "tasks_at_once")
+        at_least_one(self, "task_chunk")
         above_zero(self, "gradient_clip")
 
 

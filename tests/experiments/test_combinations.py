@@ -66,8 +66,8 @@ CHANGES = {
     "adaptable_context": {"inner.adaptable": "context_vector"},
     "adaptable_all": {"inner.adaptable": "all_but_norm_offsets"},
     "no_test_steps": {"evaluation.steps": 0},
-    "chunks": {"meta.tasks_at_once": 2},
-    "checkpointing": {"inner.recompute": True},
+    "chunks": {"meta.task_chunk": 2},
+    "checkpointing": {"inner.gradient_checkpointing": True},
 }
 ADAPTING = {"maml", "context_vector"}
 

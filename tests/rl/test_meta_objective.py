@@ -32,7 +32,7 @@ class SharedProblem(Problem):
         return self.theta + 0.1 * np.random.default_rng(8).normal(size=self.theta.shape)
 
     @functools.cached_property
-    def slopes(self) -> np.ndarray:
+    def derivatives(self) -> np.ndarray:
         """Derivatives [P, 2] of loss and divergence there, by finite differences."""
         return finite_differences(lambda params: np.array(self.loss_and_kl(params[0])), [self.apart])[0]
 
@@ -119,11 +119,11 @@ def test_loss_and_divergence_equal_a_plain_loop(problem):
 def test_the_gradient_equals_finite_differences(problem):
     loss, gradient = problem.loss_and_gradient(problem.apart)
     assert loss == problem.loss_and_kl(problem.apart)[0]
-    np.testing.assert_allclose(gradient, problem.slopes[:, 0], atol=1e-7)
+    np.testing.assert_allclose(gradient, problem.derivatives[:, 0], atol=1e-7)
 
 
 def test_the_divergences_gradient_equals_finite_differences(problem):
-    np.testing.assert_allclose(problem.kl_gradient(problem.apart), problem.slopes[:, 1], atol=1e-7)
+    np.testing.assert_allclose(problem.kl_gradient(problem.apart), problem.derivatives[:, 1], atol=1e-7)
     np.testing.assert_allclose(problem.kl_gradient(problem.theta), 0, atol=1e-12)  # a minimum
 
 
