@@ -96,9 +96,9 @@ def plain_meta_gradient(params, batch, step_size, pool):
         with tf.GradientTape() as inner:
             inner.watch(params)
             before = loss(params, batch.support_x[0], batch.support_y[0])
-        slopes = inner.gradient(before, params)
-        pairs = enumerate(zip(params, slopes, strict=True))
-        after = [p if index in betas else p - step_size * slope for index, (p, slope) in pairs]
+        gradients = inner.gradient(before, params)
+        pairs = enumerate(zip(params, gradients, strict=True))
+        after = [p if index in betas else p - step_size * gradient for index, (p, gradient) in pairs]
         total = loss(after, batch.query_x[0], batch.query_y[0])
     return outer.gradient(total, params, unconnected_gradients="zero")
 

@@ -50,13 +50,13 @@ class Forgetful(keras.Model):
 
 
 @keras.saving.register_keras_serializable("mine")
-def bent(x):
+def sine(x):
     return tf.sin(x)
 
 
 def user_model():
     keras.utils.set_random_seed(1)
-    frozen = keras.layers.Dense(4, activation=bent)
+    frozen = keras.layers.Dense(4, activation=sine)
     frozen.trainable = False
     return keras.Sequential(
         [
