@@ -6,6 +6,8 @@ approach to probabilistic rounding error analysis", theorem 2.4). The errors of 
 computation are added up, as if they all had the same sign: they do not, and that leaves room for what the computation
 amplifies. The bounds are relative to the largest number of the pinned array, because small results are differences of
 large intermediate ones.
+
+A gradient through ReLUs and max-pools differs by more: rounding decides some of them (`switched_error`).
 """
 
 import math
@@ -16,6 +18,8 @@ import numpy as np
 UNIT_ROUNDOFF = float(np.finfo(np.float32).eps) / 2
 # With lambda = 4 one sum stays within the bound with probability 1 - 2 exp(-8) = 0.9993.
 LAMBDA = 4.0
+# Density at 0 of the absolute value of a standard normal number, and of the gap between the two largest of four.
+NEAR_ZERO, NEAR_TIE = 0.798, 1.03
 
 
 def pass_error(kernel_shapes: Iterable[Sequence[int]], examples: int, positions: Sequence[int] | None = None) -> float:
@@ -37,6 +41,27 @@ def pass_error(kernel_shapes: Iterable[Sequence[int]], examples: int, positions:
         size = math.prod(field)
         terms += math.sqrt(size * inputs) + math.sqrt(size * outputs) + 5 * math.sqrt(examples * pixels)
     return LAMBDA * UNIT_ROUNDOFF * terms
+
+
+def switched_error(kernel_shapes: Iterable[Sequence[int]], max_pool: bool) -> float:
+    """The relative change of a gradient by the ReLUs, and max-pools of four, that rounding decides in one pass.
+
+    Batch norm gives their inputs a standard deviation of 1. So a share NEAR_ZERO * e of the ReLUs has an input within
+    the error e of zero, and a share NEAR_TIE * e of the max-pools a maximum within e of the next number. Rounding may
+    switch these. A gradient is a sum of terms of both signs over them, so with a share s switched it changes by about
+    sqrt(s) of its size. The error e is that of the sums over the inputs of this layer and of those before it. The
+    errors of batch norm's variance switch nothing: they scale all inputs.
+
+    Args:
+        kernel_shapes: [..., in, out] of every layer; the last has no ReLU.
+        max_pool: whether a max-pool follows each ReLU.
+    """
+    *shapes, _ = kernel_shapes
+    terms = switched = 0.0
+    for *field, inputs, _ in shapes:
+        terms += math.sqrt(math.prod(field) * inputs)
+        switched += (NEAR_ZERO + NEAR_TIE * max_pool) * LAMBDA * UNIT_ROUNDOFF * terms
+    return math.sqrt(switched)
 
 
 def assert_pinned(name: str, found: np.ndarray, pinned: list, allowed: float | np.ndarray) -> None:

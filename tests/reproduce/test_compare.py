@@ -21,7 +21,7 @@ def compare(*arguments):
 @pytest.fixture
 def record(tmp_path):
     """A copy of the published results, and a folder of runs without results."""
-    for source in (paths.PUBLISHED.results, paths.PUBLISHED.results / "partial"):
+    for source in (paths.PUBLISHED.results, *(paths.PUBLISHED.results / folder for folder in ("half", "partial"))):
         target = tmp_path / "published" / source.relative_to(paths.PUBLISHED.results)
         target.mkdir(parents=True)
         for file in source.glob("*.json"):
