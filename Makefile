@@ -271,7 +271,7 @@ bench-serving: setup  ## served adaptations: requests a second and latency for o
 
 ##@ Development
 .PHONY: test lint lock ray-cluster kills mutants wheel-check clean clean-runs
-test: setup  ## the tests, in processes of at most 2.5 GB, one on each core (10 minutes)
+test: setup  ## the tests, in processes of at most 2.5 GB, one on each core (7 minutes)
 	$(RUN) tests/tools/run_tests.py
 
 lint: setup  ## style, formatting and types (15 seconds)
