@@ -1,6 +1,7 @@
 """What several tests need: paths, small specs, numerical references, comparisons, and changed copies of files."""
 
 import contextlib
+import functools
 import importlib
 import pathlib
 import socket
@@ -134,6 +135,37 @@ def check_tasks_once(monkeypatch: pytest.MonkeyPatch, kind: Callable[..., Any]) 
         return checked
 
     monkeypatch.setattr(module, "check_tasks", checked_once)
+
+
+def small_images(monkeypatch: pytest.MonkeyPatch, images_per_class: int, side: int) -> None:
+    """mini-ImageNet has fewer images a class, of fewer pixels a side, until the patch is undone."""
+    from maml_tf.tasks import mini_imagenet
+    from maml_tf.tasks.datasets import MiniImagenetTasks
+
+    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", images_per_class)
+    monkeypatch.setattr(mini_imagenet, "SIDE", side)
+    monkeypatch.setattr(MiniImagenetTasks, "image_shape", (side, side, 3))
+
+
+def shorter_trajectories(monkeypatch: pytest.MonkeyPatch, horizon: int) -> None:
+    """The experiments of reinforcement learning have this many time steps a trajectory until the patch is undone."""
+    from maml_tf.experiments.rl import ReinforcementLearningExperiment
+
+    built = ReinforcementLearningExperiment.__init__
+
+    def built_shorter(self, *arguments):
+        built(self, *arguments)
+        self.make_envs = functools.partial(self.make_envs, max_episode_steps=horizon)
+
+    monkeypatch.setattr(ReinforcementLearningExperiment, "__init__", built_shorter)
+
+
+def fewer_tries(monkeypatch: pytest.MonkeyPatch, tries: int) -> None:
+    """Regressors that miss the threshold are trained `tries` times, not `TRIES`, until the patch is undone."""
+    from maml_tf.experiments.multi_task import MultiTaskExperiment
+
+    fit = MultiTaskExperiment._fit
+    monkeypatch.setattr(MultiTaskExperiment, "_fit", lambda self, *arguments: fit(self, *arguments[:-1], tries))
 
 
 def run_python(*arguments: object, cwd: pathlib.Path = ROOT) -> subprocess.CompletedProcess[str]:

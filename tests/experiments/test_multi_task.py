@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers import smoke_spec
+from helpers import fewer_tries, smoke_spec
 
 from maml_tf.errors import UsageError
 from maml_tf.experiments.base import TrainingOptions
@@ -16,8 +16,7 @@ from maml_tf.training.stopping import TrainingStoppedError
 @pytest.fixture(autouse=True)
 def two_tries(monkeypatch):
     """Regressors that miss the threshold are trained twice, not up to `multi_task.TRIES` times."""
-    fit = MultiTaskExperiment._fit
-    monkeypatch.setattr(MultiTaskExperiment, "_fit", lambda self, *arguments: fit(self, *arguments[:-1], 2))
+    fewer_tries(monkeypatch, 2)
 
 
 @pytest.mark.parametrize("name", ["sinusoid_multitask_reg_to_mean", "sinusoid_multitask_l2_reg"])

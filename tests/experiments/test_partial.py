@@ -1,11 +1,11 @@
 """An unfinished training is evaluated as a shorter one, and the half-way mark is kept for a test that counts."""
 
 import dataclasses
-import functools
 import pathlib
 
 import numpy as np
 import pytest
+from helpers import shorter_trajectories
 from small_experiment import IMPLEMENTATION, small_spec
 
 from maml_tf.errors import UsageError
@@ -13,7 +13,6 @@ from maml_tf.experiments.base import TrainingOptions
 from maml_tf.experiments.few_shot_spec import FewShotSpec
 from maml_tf.experiments.partial import evaluate_half, evaluate_partial
 from maml_tf.experiments.results import read_result
-from maml_tf.experiments.rl import ReinforcementLearningExperiment
 from maml_tf.experiments.run import run_directory_of, train, train_and_evaluate
 from maml_tf.experiments.spec import read_spec
 from maml_tf.training.checkpoint import RunDirectory
@@ -26,13 +25,7 @@ pytestmark = pytest.mark.usefixtures("eagerly")
 @pytest.fixture(autouse=True)
 def short_trajectories(monkeypatch):
     """12 time steps in place of 100."""
-    built = ReinforcementLearningExperiment.__init__
-
-    def built_shorter(self, *arguments):
-        built(self, *arguments)
-        self.make_envs = functools.partial(self.make_envs, max_episode_steps=12)
-
-    monkeypatch.setattr(ReinforcementLearningExperiment, "__init__", built_shorter)
+    shorter_trajectories(monkeypatch, 12)
 
 
 def spec_of(iterations=4, seeds=(1,), profile="paper", asked=4):

@@ -11,12 +11,11 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import small_images
 from synthetic_data import FEW_IMAGES, write_mini_imagenet, write_omniglot
 
 from maml_tf.experiments.run import build_experiment, train
 from maml_tf.experiments.spec import read_spec
-from maml_tf.tasks import mini_imagenet
-from maml_tf.tasks.datasets import MiniImagenetTasks
 
 SPECS = pathlib.Path(__file__).resolve().parents[2] / "reproduce" / "specs"
 SIDE = 20  # pixels of a mini-ImageNet image, in place of 84
@@ -73,9 +72,7 @@ def data_folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch):
-    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
-    monkeypatch.setattr(mini_imagenet, "SIDE", SIDE)
-    monkeypatch.setattr(MiniImagenetTasks, "image_shape", (SIDE, SIDE, 3))
+    small_images(monkeypatch, FEW_IMAGES, SIDE)
 
 
 def built(name, data_folder):

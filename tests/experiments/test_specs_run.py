@@ -5,25 +5,22 @@ trains a spec of every experiment and method, and `make reproduce` trains and te
 """
 
 import dataclasses
-import functools
 import pathlib
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import fewer_tries, shorter_trajectories, small_images
 from synthetic_data import FEW_IMAGES, write_mini_imagenet, write_omniglot
 
 from maml_tf.errors import DataMissingError
 from maml_tf.experiments import multi_task, sinusoid, supervised
-from maml_tf.experiments.rl import ReinforcementLearningExperiment
 from maml_tf.experiments.rl_spec import TrustRegionSpec
 from maml_tf.experiments.run import build_experiment, evaluate, train
 from maml_tf.experiments.sinusoid_spec import MultiTaskAveragingSpec
 from maml_tf.experiments.spec import MetaSpec, read_spec
 from maml_tf.models.layers import Conv2D, Dense
-from maml_tf.tasks import mini_imagenet
-from maml_tf.tasks.datasets import MiniImagenetTasks
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 from reproduce.comparison.targets import read_targets
@@ -86,21 +83,12 @@ def trained(spec, folder, data_folder):
 @pytest.fixture(autouse=True)
 def small_numbers(monkeypatch):
     """Trajectories end after a few time steps, and what no spec says is small too."""
-    built = ReinforcementLearningExperiment.__init__
-
-    def built_shorter(self, *arguments):
-        built(self, *arguments)
-        self.make_envs = functools.partial(self.make_envs, max_episode_steps=HORIZON)
-
-    monkeypatch.setattr(ReinforcementLearningExperiment, "__init__", built_shorter)
+    shorter_trajectories(monkeypatch, HORIZON)
     monkeypatch.setattr(sinusoid, "CHECK_BLOCKS", 1)
     monkeypatch.setattr(multi_task, "PILOT_REGRESSORS", 1)
-    fit = multi_task.MultiTaskExperiment._fit
-    monkeypatch.setattr(multi_task.MultiTaskExperiment, "_fit", lambda self, *arguments: fit(self, *arguments[:-1], 1))
+    fewer_tries(monkeypatch, 1)
     monkeypatch.setattr(supervised, "STATISTICS_BATCHES", 1)
-    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
-    monkeypatch.setattr(mini_imagenet, "SIDE", SIDE)
-    monkeypatch.setattr(MiniImagenetTasks, "image_shape", (SIDE, SIDE, 3))
+    small_images(monkeypatch, FEW_IMAGES, SIDE)
 
 
 def test_specs_that_are_not_run_differ_from_their_arm_in_the_step_sizes_of_the_test_alone():

@@ -5,13 +5,12 @@ import pathlib
 
 import numpy as np
 import pytest
+from helpers import small_images
 from synthetic_data import FEW_IMAGES, write_mini_imagenet
 
 from maml_tf.experiments import supervised
 from maml_tf.experiments.run import build_experiment, run_directory_of, train_and_evaluate
 from maml_tf.experiments.spec import read_spec
-from maml_tf.tasks import mini_imagenet
-from maml_tf.tasks.datasets import MiniImagenetTasks
 from maml_tf.training.adam import TrainingState
 from maml_tf.training.checkpoint import Checkpoint, RunDirectory
 
@@ -33,9 +32,7 @@ def data_folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch):
-    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
-    monkeypatch.setattr(mini_imagenet, "SIDE", SIDE)
-    monkeypatch.setattr(MiniImagenetTasks, "image_shape", (SIDE, SIDE, 3))
+    small_images(monkeypatch, FEW_IMAGES, SIDE)
     monkeypatch.setattr(supervised, "STATISTICS_BATCHES", 1)
     monkeypatch.setattr(supervised, "STATISTICS_BATCH", 8)
 

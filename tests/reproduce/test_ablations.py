@@ -5,13 +5,12 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import small_images
 from synthetic_data import FEW_IMAGES, write_mini_imagenet
 
 from maml_tf.experiments.run import build_experiment
 from maml_tf.experiments.spec import read_spec
 from maml_tf.meta.task_execution import vectorized_copy
-from maml_tf.tasks import mini_imagenet
-from maml_tf.tasks.datasets import MiniImagenetTasks
 
 REPRODUCE = pathlib.Path(__file__).resolve().parents[2] / "reproduce"
 from reproduce.studies import ablations_miniimagenet as ablations  # noqa: E402
@@ -35,9 +34,7 @@ def data_folder(tmp_path_factory):
 @pytest.fixture
 def built(data_folder, monkeypatch, eagerly):
     """built(cell): its experiment, small, and parameters for it."""
-    monkeypatch.setattr(mini_imagenet, "IMAGES_PER_CLASS", FEW_IMAGES)
-    monkeypatch.setattr(mini_imagenet, "SIDE", SIDE)
-    monkeypatch.setattr(MiniImagenetTasks, "image_shape", (SIDE, SIDE, 3))
+    small_images(monkeypatch, FEW_IMAGES, SIDE)
     monkeypatch.setattr(ablations, "STATISTICS_TASKS", 2)
 
     def of_cell(cell):
