@@ -11,6 +11,8 @@ SEEDS ?=
 PRECISION ?=
 #: train the cells of Tables 1 and 3 at the same time: local (on the cores of this machine), ray or slurm (docs/scale.md)
 LAUNCHER ?=
+#: of bench and bench-peers: avx2 measures as on a processor without AVX-512
+INSTRUCTION_SET ?=
 #: cores of each training that LAUNCHER starts; 1 by default
 CORES ?=
 #: names of specs for publish, evaluate-partial, evaluate-half and import-run: SPEC=sinusoid_maml
@@ -65,7 +67,7 @@ help:  ## this list
 		| awk -F '\t' 'NF == 2 {printf "  make %-27s %s\n", $$1, $$2; next} {print}'
 
 help-variables:  ## the variables that can be set: make fig4 PROFILE=cpu
-	@sed -nE '/^#: /{s/^#: (.*)/\1/;h;n;s/ ?\?=.*//;G;s/\n/\t/;p}' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  %-13s %s\n", $$1, $$2}'
+	@sed -nE '/^#: /{s/^#: (.*)/\1/;h;n;s/ ?\?=.*//;G;s/\n/\t/;p}' $(MAKEFILE_LIST) | awk -F '\t' '{printf "  %-16s %s\n", $$1, $$2}'
 
 setup: $(VENV)/installed  ## make the virtual environment (1 to 5 minutes); every target does this first
 
@@ -252,7 +254,7 @@ docs: setup  ## the documentation in site/, which opens from disk; its generated
 ##@ Benchmarks
 .PHONY: bench bench-growth bench-first-step bench-peers bench-scale bench-serving
 bench: setup  ## speed compared with the authors' way of running MAML: ratios, peak memory, share of the machine's peak (1 hour)
-	$(RUN) -m benchmarks.run
+	$(RUN) -m benchmarks.run $(call option,--instruction-set,$(INSTRUCTION_SET))
 
 bench-growth: setup  ## how time and peak memory grow with tasks, shots, inner steps and image size (5 minutes)
 	$(RUN) -m benchmarks.run --growth
@@ -261,7 +263,7 @@ bench-first-step: setup  ## the time to the first meta-gradient, beside PyTorch'
 	$(RUN) -m benchmarks.run --first-step --peers
 
 bench-peers: setup  ## speed compared with JAX (needs python3.12), PyTorch, torchopt and envpool, each installed in a separate folder (2 hours)
-	$(RUN) -m benchmarks.run --peers
+	$(RUN) -m benchmarks.run --peers $(call option,--instruction-set,$(INSTRUCTION_SET))
 
 bench-scale: setup  ## two actors of a Ray cluster against two cores, and the time to start a job of a sweep; needs maml_tf[ray] (5 minutes)
 	$(RUN) -m benchmarks.scaling

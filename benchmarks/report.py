@@ -5,6 +5,7 @@ import pathlib
 
 from benchmarks.first_step import first_step_rows
 from benchmarks.growth import AXES, GROWTH_BASE, draw_growth
+from benchmarks.instruction_sets import result_name
 from benchmarks.result_files import RESULTS
 from benchmarks.tables import (
     Runs,
@@ -17,7 +18,7 @@ from benchmarks.tables import (
     origin,
     summary,
 )
-from benchmarks.targets import TARGETS, reason
+from benchmarks.targets import NO_TARGETS, TARGETS, reason
 from benchmarks.workloads import WORKLOADS
 from maml_tf._io import atomic_write
 from maml_tf.cli import exit_codes
@@ -50,13 +51,18 @@ load is the machine's average at the start and the end. Where it exceeds the num
 the time and disturbed the caches, and only the ratios mean something.
 """
 
+AVX2_HEAD = """## With AVX2
+
+The same on the same kind of processor, with `--instruction-set avx2`: the libraries are told to use no wider vectors
+(`benchmarks/instruction_sets.py`), as on a processor without AVX-512. Here nothing has to be reached.
+"""
+
 
 def write_report(folder: str | pathlib.Path) -> None:
     """Writes the report of a folder of measurements.
 
     Args:
-        folder: holds `<workload>.json`, `<workload>_peers.json`, `growth.json` and `first_step.json`. Any may be
-            missing.
+        folder: holds the result files of workloads, `growth.json` and `first_step.json`. Any may be missing.
 
     Raises:
         UsageError: there is no measurement, or a file is not one.
@@ -65,7 +71,10 @@ def write_report(folder: str | pathlib.Path) -> None:
     measured = {name: read_measurements(folder, name) for name in WORKLOADS}
     if not any(measured.values()):
         raise UsageError(f"{folder}: no measurements: `make bench` makes them")
-    parts = [HEAD, summary(measured), READING, not_reached(measured)]
+    parts = [HEAD, summary(measured, TARGETS), READING, not_reached(measured)]
+    with_avx2 = {name: read_measurements(folder, name, "avx2") for name in WORKLOADS}
+    if any(with_avx2.values()):
+        parts += [AVX2_HEAD, summary(with_avx2, {})]
     if (folder / "growth.json").exists():
         growth = json.loads((folder / "growth.json").read_text(encoding="utf-8"))
         draw_growth(growth, folder / "growth.png")
@@ -77,12 +86,19 @@ def write_report(folder: str | pathlib.Path) -> None:
     if (folder / "first_step.json").exists():
         parts.append(_first_steps(json.loads((folder / "first_step.json").read_text(encoding="utf-8"))))
     parts += [f"## Every implementation\n\n{details(measured)}"]
+    if any(with_avx2.values()):
+        parts += [f"## Every implementation with AVX2\n\n{details(with_avx2)}"]
     with atomic_write(folder / "README.md") as file:
         file.write("\n".join(parts))
 
 
-def read_measurements(folder: str | pathlib.Path, name: str) -> Runs:
+def read_measurements(folder: str | pathlib.Path, name: str, instruction_set: str | None = None) -> Runs:
     """Reads the result files of a workload.
+
+    Args:
+        folder: of the files.
+        name: of the workload.
+        instruction_set: that the measurements were restricted to; None for those without restriction.
 
     Returns:
         {(cores, with peers): measurement}, empty where nothing was measured.
@@ -91,8 +107,8 @@ def read_measurements(folder: str | pathlib.Path, name: str) -> Runs:
         UsageError: a file is not a measurement.
     """
     found: Runs = {}
-    for peers, suffix in ((False, ""), (True, "_peers")):
-        path = pathlib.Path(folder) / f"{name}{suffix}.json"
+    for peers in (False, True):
+        path = pathlib.Path(folder) / result_name(name, peers, instruction_set)
         if path.exists():
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
@@ -108,7 +124,7 @@ def not_reached(measured: dict[str, Runs]) -> str:
     misses: dict[tuple[str, float, str], list[str]] = {}
     for name, cores, runs in measurements(measured):
         ratios = latest(runs)["ratios"]
-        targets = TARGETS.get(name, (None, None, None))
+        targets = TARGETS.get(name, NO_TARGETS)
         for (kind, found), target in zip(found_values(cores, runs).items(), targets, strict=True):
             if target is not None and found is not None and found < target:
                 shares = {implementation: ratio[medians_key(cores)] for implementation, ratio in ratios.items()}

@@ -17,6 +17,7 @@ from benchmarks import first_step
 from benchmarks.benchmark import read_problem
 from benchmarks.growth import GROWTH, GROWTH_BASE, growth_workloads
 from benchmarks.implementations import ALL
+from benchmarks.instruction_sets import INSTRUCTION_SETS, result_name
 from benchmarks.measure import measure, start_worker
 from benchmarks.peer_venvs import FOLDER, ROOT
 from benchmarks.processes import WorkerProcess
@@ -34,6 +35,7 @@ def main() -> None:
     core_counts = [number for number in arguments.cores if number <= len(available)]
     if not core_counts:
         raise UsageError(f"--cores {arguments.cores}: this machine has {len(available)}")
+    os.environ.update(INSTRUCTION_SETS.get(arguments.instruction_set, {}))
     if arguments.growth:
         measure_growth(set(available[:1]))
     if arguments.first_step:
@@ -49,7 +51,8 @@ def main() -> None:
         for number in core_counts:
             rounds = arguments.rounds or workload.rounds
             measured = measure(workload, problem_file, names, set(available[:number]), rounds)
-            write_result(workload, problem_file, number, measured, peers=arguments.peers)
+            name = result_name(workload.name, arguments.peers, arguments.instruction_set)
+            write_result(name, workload, problem_file, number, measured)
     write_report(RESULTS)
 
 
@@ -67,6 +70,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--first-step", action="store_true", help="the time to the first meta-gradient only")
     parser.add_argument("--rounds", type=int, help="turns of every implementation; default: as the workload says")
     parser.add_argument("--cores", type=int, nargs="*", default=[1, 2], help="numbers of cores; default: 1 2")
+    parser.add_argument("--instruction-set", choices=INSTRUCTION_SETS, help="use no more; default: the processor's")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "data" / "prepared")
     arguments = parser.parse_args()
     arguments.workloads = arguments.workloads or list(WORKLOADS)
@@ -78,6 +82,8 @@ def parse_arguments() -> argparse.Namespace:
             raise UsageError(f"--implementations {name}: allowed are {', '.join(ALL)}")
     if arguments.rounds is not None and arguments.rounds < 1:
         raise UsageError(f"--rounds {arguments.rounds}: at least 1 is needed")
+    if arguments.instruction_set and (arguments.growth or arguments.first_step):
+        raise UsageError("--instruction-set is for workloads, not for --growth and --first-step")
     if not hasattr(os, "sched_setaffinity"):
         raise UsageError("the benchmark needs Linux, which can restrict a process to some cores")
     return arguments
@@ -124,29 +130,29 @@ def write_problem(workload: Workload, data_folder: pathlib.Path | None) -> pathl
 
 
 def write_result(
-    workload: Workload, problem_file: pathlib.Path, number: int, measured: dict[str, Any], peers: bool
+    name: str, workload: Workload, problem_file: pathlib.Path, number: int, measured: dict[str, Any]
 ) -> None:
-    """Writes `<workload>.json`, or `<workload>_peers.json` for a run with the peers.
+    """Writes a result file.
 
     Measurements of the same problem on another number of cores stay in the file.
 
     Args:
+        name: of the file.
         workload: what was measured.
         problem_file: of its problem.
         number: of cores.
         measured: the result of `measure`.
-        peers: whether the peers were measured too.
     """
     problem, _ = read_problem(problem_file)
-    path = RESULTS / f"{workload.name}{'_peers' if peers else ''}.json"
+    path = RESULTS / name
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     others = before["cores"] if before.get("problem") == problem else {}
     write_measurement(
         path, {"problem": problem, "cores": others | {str(number): measured | origin_of("benchmarks.run")}}
     )
-    for name, ratio in measured["ratios"].items():
+    for other, ratio in measured["ratios"].items():
         low, high = ratio["quartiles"]
-        print(f"{workload.name}, {number} cores: {name} / ours {ratio['of_medians']:.3g} ({low:.3g} to {high:.3g})")
+        print(f"{workload.name}, {number} cores: {other} / ours {ratio['of_medians']:.3g} ({low:.3g} to {high:.3g})")
     if "peak" in measured:
         print(f"{workload.name}, {number} cores: {measured['peak']['share']:.0%} of the matrix-product peak")
 

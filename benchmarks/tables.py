@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.implementations import SUPERVISED
-from benchmarks.targets import TARGETS
+from benchmarks.targets import NO_TARGETS, OfWorkload
 from benchmarks.workloads import WORKLOADS
 
 # {(cores, with peers): measurement} of a workload, as `report.read_measurements` gives it.
@@ -34,15 +34,15 @@ DETAILS = (
 )
 
 
-def summary(measured: dict[str, Runs]) -> str:
-    """The table of all workloads with their targets."""
+def summary(measured: dict[str, Runs], targets: dict[str, OfWorkload]) -> str:
+    """The table of all workloads, with the targets of those that have some."""
     lines = [
         "| workload | cores | ours | map_fn reference / ours | fastest peer / ours | share of the peak | "
         "convolutions alone / ours | load |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, cores, runs in measurements(measured):
-        lines.append("| " + " | ".join(_summary_cells(name, cores, runs)) + " |")
+        lines.append("| " + " | ".join(_summary_cells(name, cores, runs, targets.get(name, NO_TARGETS))) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -127,8 +127,8 @@ def _fastest(peers: dict[str, Any]) -> str | None:
     return min(peers, key=lambda name: peers[name]["of_medians"], default=None)
 
 
-def _summary_cells(name: str, cores: int, runs: dict[bool, dict[str, Any]]) -> tuple[str, ...]:
-    reference, peer, share = TARGETS.get(name, (None, None, None))
+def _summary_cells(name: str, cores: int, runs: dict[bool, dict[str, Any]], targets: OfWorkload) -> tuple[str, ...]:
+    reference, peer, share = targets
     newest, peers = latest(runs), _peers(runs)
     fastest = _fastest(peers)
     # Whether the fastest peer's target is reached is known only when all peers are measured.

@@ -42,6 +42,7 @@ def test_the_report_says_what_was_measured_and_whether_the_targets_are_reached(t
     assert measured["peak"]["share"] == pytest.approx(measured["peak"]["multiply_adds"] / 2 / (1536**3 / 0.1))
     written = {"problem": problem, "cores": {"1": measured}}
     (tmp_path / "sinusoid_peers.json").write_text(json.dumps(written))
+    (tmp_path / "sinusoid_peers_avx2.json").write_text(json.dumps(written))
     steps = {"ours": entry([1.0], units=100), "physics_only": entry([0.8], units=100)}
     steps["async_vector_env"] = entry([1.0], units=10)
     written = {"problem": {}, "cores": {"2": measurement(steps, {"kind": "sampling"})}}
@@ -59,6 +60,9 @@ def test_the_report_says_what_was_measured_and_whether_the_targets_are_reached(t
         "| ant sampling | 2 | 10 ms | 10 (10-10) [10], >= 10 **reached** | — | 80%, >= 90% **not reached** | — |"
         in text
     )
+    with_avx2 = text.partition("## With AVX2\n")[2]
+    assert "| sinusoid | 1 | 2 s | 12 (16-21) [12] | jax vmap: 1 (" in with_avx2
+    assert "| ant sampling |" not in with_avx2.partition("## ")[0]
     assert "| torchopt | not installed: no wheel" in text
     assert "| 0.02 (from float64 0.01, ours 0.03) |" in text
     assert "- **sinusoid, the fastest peer / ours: 1 on 1 core; the target is 1.5.** The same" in text

@@ -32,9 +32,11 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from tools.run_tests import PARTS, Part, positive, run_and_print  # noqa: E402
+
+from benchmarks.instruction_sets import AVX2  # noqa: E402
 
 
 class Setting(NamedTuple):
@@ -61,7 +63,6 @@ def _restricted(blas: str, onednn: str, numpy: str, xla: str, glibc: str) -> dic
 
 
 _NUMPY_AVX512 = "X86_V4 AVX512_ICL AVX512_SPR"
-_AVX2 = _restricted("Haswell", "AVX2", _NUMPY_AVX512, "AVX2", "-AVX512F,-AVX512VL")
 _SSE = _restricted("Prescott", "SSE41", f"X86_V3 {_NUMPY_AVX512}", "SSE4_2", "-AVX,-AVX2,-FMA,-AVX512F,-AVX512VL")
 SETTINGS = {
     "default": Setting("what the libraries choose on this processor", {}),
@@ -69,10 +70,10 @@ SETTINGS = {
         "AVX-512 without instructions for bfloat16, such as Skylake-X",
         {"OPENBLAS_CORETYPE": "SkylakeX", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
     ),
-    "avx2": Setting("AVX2 with fused multiply-add, such as Haswell and Zen 1 to 3", _AVX2, _NO_BFLOAT16),
+    "avx2": Setting("AVX2 with fused multiply-add, such as Haswell and Zen 1 to 3", AVX2, _NO_BFLOAT16),
     "avx2_eigen": Setting(
         "the same, with Eigen in place of oneDNN in TensorFlow",
-        {**_AVX2, "OPENBLAS_CORETYPE": "Zen", "TF_ENABLE_ONEDNN_OPTS": "0"},
+        {**AVX2, "OPENBLAS_CORETYPE": "Zen", "TF_ENABLE_ONEDNN_OPTS": "0"},
     ),
     "avx": Setting(
         "AVX without fused multiply-add in oneDNN, and a BLAS for SSE4.2",

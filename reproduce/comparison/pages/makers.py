@@ -15,7 +15,15 @@ from reproduce.comparison.pages.robust import interquartile_returns, robust_erro
 from reproduce.comparison.pages.runs import runs
 from reproduce.comparison.pages.scaling import scaling
 from reproduce.comparison.pages.serving import litert, serving, serving_demand
-from reproduce.comparison.pages.speed import first_steps, meta_gradients, one_call, sampling, speed, whole_training
+from reproduce.comparison.pages.speed import (
+    first_steps,
+    meta_gradients,
+    meta_gradients_avx2,
+    one_call,
+    sampling,
+    speed,
+    whole_training,
+)
 from reproduce.comparison.pages.variants import VARIANTS, variants
 
 MAKERS = {
@@ -33,6 +41,7 @@ MAKERS = {
     "learning-curves": learning_curves,
     "litert": litert,
     "meta-gradients": meta_gradients,
+    "meta-gradients-avx2": meta_gradients_avx2,
     "one-call": one_call,
     "panel-counts": panel_counts,
     "peers": peers,

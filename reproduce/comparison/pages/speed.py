@@ -21,6 +21,14 @@ META_GRADIENTS = {
     "miniimagenet_5shot_first_order": "mini-ImageNet 5-shot, first order",
 }
 SHORT = ("sinusoid_training", "omniglot_5way_1shot", "omniglot_20way_1shot", "miniimagenet_1shot")
+META_GRADIENT_HEADERS = [
+    "meta-gradient",
+    "ours",
+    "authors' way",
+    "PyTorch",
+    "JAX",
+    "ours, share of the matrix-product peak",
+]
 SAMPLING = {"half_cheetah": "half-cheetah", "ant": "ant"}
 CORES = (1, 2)
 
@@ -34,8 +42,14 @@ def speed(record, page) -> str:
 def meta_gradients(record, page) -> str:
     """All meta-gradients, with the share of the matrix-product peak."""
     rows = [_meta_gradient_row(record, name) for name in META_GRADIENTS]
-    headers = ["meta-gradient", "ours", "authors' way", "PyTorch", "JAX", "ours, share of the matrix-product peak"]
-    return table(headers, rows) + f"\n\n{_caption(record, META_GRADIENTS)}"
+    return table(META_GRADIENT_HEADERS, rows) + f"\n\n{_caption(record, META_GRADIENTS)}"
+
+
+def meta_gradients_avx2(record, page) -> str:
+    """The meta-gradients that were measured with AVX2 at most."""
+    names = [name for name in META_GRADIENTS if _runs(record, name, "avx2")]
+    rows = [_meta_gradient_row(record, name, "avx2") for name in names]
+    return table(META_GRADIENT_HEADERS, rows) + f"\n\n{_caption(record, names, 'avx2')}"
 
 
 def sampling(record, page) -> str:
@@ -105,8 +119,8 @@ def first_steps(record, page) -> str:
     return table(header, rows) + f"\n\n{caption}"
 
 
-def _meta_gradient_row(record, name):
-    runs = _runs(record, name)
+def _meta_gradient_row(record, name, instruction_set=None):
+    runs = _runs(record, name, instruction_set)
     peaks = [_latest(runs, cores).get("peak") for cores in CORES]
     shares = [
         f"{100 * peak['share_of_cpu_time' if cores == 1 else 'share']:.0f}"
@@ -122,8 +136,8 @@ def _meta_gradient_row(record, name):
     ]
 
 
-def _runs(record, name):
-    return read_measurements(record.root / "benchmarks" / "results", name)
+def _runs(record, name, instruction_set=None):
+    return read_measurements(record.root / "benchmarks" / "results", name, instruction_set)
 
 
 def _latest(runs, cores):
@@ -157,9 +171,10 @@ def _times(ratio):
     return f"{ratio:.2f}" if ratio < 0.995 else f"{ratio:.1f}" if ratio < 9.95 else f"{ratio:.0f}"
 
 
-def _caption(record, names):
-    hardware = sorted({_latest(_runs(record, name), 2)["hardware"] for name in names})
-    days = sorted({_latest(_runs(record, name), 2)["date"][:10] for name in names})
+def _caption(record, names, instruction_set=None):
+    latest = [_latest(_runs(record, name, instruction_set), 2) for name in names]
+    hardware = sorted({run["hardware"] for run in latest})
+    days = sorted({run["date"][:10] for run in latest})
     period = " to ".join(sorted({days[0], days[-1]}))
     return (
         f"Ours on one core / on two ({'; '.join(hardware)}; {period}), then how many times as long as ours the others "
