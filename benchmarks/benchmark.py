@@ -55,6 +55,11 @@ def read_problem(path: str | pathlib.Path) -> tuple[dict[str, Any], Arrays]:
     return json.loads(str(arrays.pop("problem"))), arrays
 
 
+def in_float64(arrays: Arrays) -> Arrays:
+    """The same numbers, of which every implementation computes its result in float64. Class labels stay integers."""
+    return {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in arrays.items()}
+
+
 def weights_of(problem: dict[str, Any], arrays: Arrays) -> Arrays:
     """{name: weights} in the order in which gradients are returned."""
     return {name: arrays[f"params/{name}"] for name in problem["names"]}

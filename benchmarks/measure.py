@@ -160,7 +160,10 @@ def _start(
     elif ours and name not in ("ours", *BOUNDS):
         try:
             entry |= check_agreement(
-                read_values(values), ours, lambda: _values_in_float64(problem, problem_file, cores)
+                read_values(values),
+                ours,
+                lambda: _values_in_float64(problem, problem_file, name, cores),
+                lambda: _values_in_float64(problem, problem_file, "ours", cores),
             )
         except ImplementationFailedError:
             process.close()
@@ -172,22 +175,25 @@ def _start(
     return process, entry, seconds
 
 
-def start_worker(problem: dict[str, Any], problem_file: pathlib.Path, name: str, cores: set[int]) -> WorkerProcess:
+def start_worker(
+    problem: dict[str, Any], problem_file: pathlib.Path, name: str, cores: set[int], precision: str = "float32"
+) -> WorkerProcess:
     """Starts the process of an implementation."""
     where = (REINFORCEMENT_LEARNING if "environment" in problem else SUPERVISED)[name]
     log = FOLDER / "logs" / f"{problem['workload']}-{name}.txt"
-    return WorkerProcess(python_of(where.venv), where.module, name, problem_file, cores, log)
+    return WorkerProcess(python_of(where.venv), where.module, name, problem_file, cores, log, precision)
 
 
-def _values_file(problem: dict[str, Any], name: str) -> pathlib.Path:
-    return FOLDER / "values" / f"{problem['workload']}-{name}.npz"
+def _values_file(problem: dict[str, Any], name: str, precision: str = "float32") -> pathlib.Path:
+    return FOLDER / "values" / f"{problem['workload']}-{name}-{precision}.npz"
 
 
-def _values_in_float64(problem: dict[str, Any], problem_file: pathlib.Path, cores: set[int]) -> list[np.ndarray]:
-    """Our result in float64, computed once for all implementations that need it."""
-    name = "ours_float64"
-    values = _values_file(problem, name)
+def _values_in_float64(
+    problem: dict[str, Any], problem_file: pathlib.Path, name: str, cores: set[int]
+) -> list[np.ndarray]:
+    """An implementation's result in float64, computed once in a measurement."""
+    values = _values_file(problem, name, "float64")
     if not values.exists() or values.stat().st_mtime < _values_file(problem, "ours").stat().st_mtime:
-        with contextlib.closing(start_worker(problem, problem_file, name, cores)) as process:
+        with contextlib.closing(start_worker(problem, problem_file, name, cores, "float64")) as process:
             process.ask(1, save=values, limit=START_LIMIT)
     return read_values(values)

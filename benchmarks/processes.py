@@ -26,6 +26,7 @@ class WorkerProcess:
         cores: the processor cores that it may use. They are set before the interpreter starts, so that no library in
             it finds more.
         log: file for what it prints.
+        precision: "float32" or "float64", of its computation.
     """
 
     def __init__(
@@ -36,13 +37,14 @@ class WorkerProcess:
         problem: pathlib.Path,
         cores: set[int],
         log: pathlib.Path,
+        precision: str = "float32",
     ) -> None:
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         self.started = time.monotonic()
         with open(log, "w") as errors:
             self.process = subprocess.Popen(
-                [python, "-m", "benchmarks.worker", module, implementation, str(problem)],
+                [python, "-m", "benchmarks.worker", module, implementation, str(problem), precision],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -1,6 +1,6 @@
 """The process of one implementation: prepares it, then repeats it whenever the runner asks.
 
-    python -m benchmarks.worker MODULE IMPLEMENTATION PROBLEM.npz
+    python -m benchmarks.worker MODULE IMPLEMENTATION PROBLEM.npz {float32,float64}
 
 A request is a line of JSON on the standard input, {"repetitions": n, "save": file or null}. The answer is a line of
 JSON on the standard output. Nothing of maml_tf is imported here: peers run in environments without TensorFlow.
@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from benchmarks.benchmark import read_problem
+from benchmarks.benchmark import in_float64, read_problem
 
 
 def peak_memory() -> int:
@@ -25,12 +25,13 @@ def peak_memory() -> int:
 
 
 def main() -> None:
-    module_name, implementation, problem_file = sys.argv[1:]
+    module_name, implementation, problem_file, precision = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not appear among the answers
     module = importlib.import_module(f"benchmarks.implementations.{module_name}")
     imported = peak_memory()
-    benchmark = module.prepare(implementation, *read_problem(problem_file))
+    problem, arrays = read_problem(problem_file)
+    benchmark = module.prepare(implementation, problem, in_float64(arrays) if precision == "float64" else arrays)
     for line in sys.stdin:
         request = json.loads(line)
         started, cpu = time.perf_counter(), time.process_time()

@@ -50,7 +50,7 @@ def _meta_gradients(problem, weights, batch):
     with tf.GradientTape() as tape:
         tape.watch(list(weights.values()))
         losses = tf.map_fn(
-            task_loss, tuple(batch), fn_output_signature=tf.float32, parallel_iterations=problem["tasks"]
+            task_loss, tuple(batch), fn_output_signature=batch[0].dtype, parallel_iterations=problem["tasks"]
         )
         loss = tf.reduce_mean(losses)
     return tape.gradient(loss, list(weights.values()))

@@ -25,8 +25,7 @@ from maml_tf.training.adam import Adam, TrainingState
 from maml_tf.training.loop import compiled_loop
 
 # Two ways to save memory, one task at a time and gradient checkpointing too; adapted kernels materialised where the
-# library would use low-rank updates; weights and tasks each as one tensor; convolutions in bfloat16; and all in
-# float64, which shows the error of float32.
+# library would use low-rank updates; weights and tasks each as one tensor; and convolutions in bfloat16.
 OPTIONS = {
     "ours": {},
     "ours_one_task_at_a_time": {"task_chunk": 1},
@@ -34,9 +33,7 @@ OPTIONS = {
     "ours_materialised": {"low_rank_updates": False},
     "ours_one_tensor": {},
     "ours_bfloat16": {},
-    "ours_float64": {"task_chunk": 1},
 }
-DTYPES = {"ours_bfloat16": "mixed_bfloat16", "ours_float64": "float64"}  # the others use float32
 
 
 class FixedTasks(TaskDistribution):
@@ -55,7 +52,8 @@ def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
     configure_runtime()
     if name == "call":
         return _call(arrays)
-    model = _model(problem, DTYPES.get(name, "float32"))
+    weights, batch = list(weights_of(problem, arrays).values()), TaskBatch(*map(tf.constant, batch_of(arrays)))
+    model = _model(problem, "mixed_bfloat16" if name == "ours_bfloat16" else weights[0].dtype.name)
     learner = MAML(
         model,
         cross_entropy_over_shots(problem["shots"]) if "shots" in problem else mean_squared_error,
@@ -64,9 +62,7 @@ def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
         first_order=problem["first_order"],
         **OPTIONS[name],
     )
-    params = [tf.constant(weights, model.variable_dtype) for weights in weights_of(problem, arrays).values()]
-    dtypes = {"i": None, "f": model.variable_dtype}  # class labels stay integers
-    batch = TaskBatch(*(tf.constant(array, dtypes[array.dtype.kind]) for array in batch_of(arrays)))
+    params = [tf.constant(weight) for weight in weights]
     if problem["kind"] == "training":
         tasks = SinusoidTasks(problem["support"], problem["queries"])
         loop = compiled_loop(

@@ -24,6 +24,7 @@ BLOCKS = (1, 2, 3, 4)
 
 def prepare(name: str, problem: dict[str, Any], arrays: Arrays) -> Benchmark:
     """See `benchmarks.implementations`."""
+    jax.config.update("jax_enable_x64", arrays["support_x"].dtype == np.float64)
     weights = {key: jnp.asarray(value) for key, value in weights_of(problem, arrays).items()}
     batch = [jnp.asarray(array) for array in batch_of(arrays)]
 

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import pathlib
 import time
+from typing import Any
 
 import numpy as np
 
@@ -28,12 +29,11 @@ def products_in(precision: str) -> contextlib.AbstractContextManager:
     return tf32_products() if precision == "tensor_float_32" else contextlib.nullcontext()
 
 
-def meta_gradient(implementation: str, problem_file: pathlib.Path) -> list[np.ndarray]:
-    """The meta-gradient of a benchmark's problem by one of its implementations."""
-    from benchmarks.benchmark import read_problem
+def meta_gradient(problem: dict[str, Any], arrays: dict[str, np.ndarray], implementation="ours") -> list[np.ndarray]:
+    """The meta-gradient of a benchmark's problem by one of its implementations, in the precision of the arrays."""
     from benchmarks.implementations.ours import prepare
 
-    prepared = prepare(implementation, *read_problem(problem_file))
+    prepared = prepare(implementation, problem, arrays)
     return prepared.values(prepared.run(1))
 
 
@@ -53,6 +53,7 @@ def main() -> None:
     arguments = study_parser(__doc__.splitlines()[0]).parse_args()
 
     from benchmarks.agreement import difference
+    from benchmarks.benchmark import in_float64
     from benchmarks.problems import write_problem
     from benchmarks.workloads import WORKLOADS as BENCH
     from benchmarks.workloads import spec_of
@@ -63,12 +64,12 @@ def main() -> None:
     started, curves, settings = time.monotonic(), {}, {}
     for name in WORKLOADS:
         problem_file = arguments.runs / "precision" / f"{name}.npz"
-        write_problem(BENCH[name], problem_file, arguments.data)
-        exact = meta_gradient("ours_float64", problem_file)
+        problem, arrays = write_problem(BENCH[name], problem_file, arguments.data)
+        exact = meta_gradient(problem, in_float64(arrays))
         settings[name] = {}
         for precision in PRECISIONS:
             with products_in(precision):
-                off = difference(meta_gradient(IMPLEMENTATIONS[precision], problem_file), exact)
+                off = difference(meta_gradient(problem, arrays, IMPLEMENTATIONS[precision]), exact)
                 scores, data = test_accuracies(spec_of(BENCH[name]), precision, arguments.data)
             settings[name][f"meta_gradient_off_{precision}"] = float(f"{off:.3g}")
             settings[name]["data"] = str(data["origin"])

@@ -9,7 +9,8 @@ import pytest
 from reference.rounding import convolutions_of_bfloat16
 
 from benchmarks import problems
-from benchmarks.agreement import TOLERANCE, difference
+from benchmarks.agreement import TOLERANCE, TOLERANCE_IN_FLOAT64, difference
+from benchmarks.benchmark import in_float64
 from benchmarks.problems import write_problem
 from benchmarks.workloads import WORKLOADS
 
@@ -33,6 +34,20 @@ def test_every_implementation_gives_our_meta_gradient(problem, values_of, name):
     if name == "jax_map" and constants["workload"] != "sinusoid":
         pytest.skip("jax_vmap runs the same networks, and JAX compiles them for long")
     assert difference(values_of(OTHERS[name], name, constants, arrays), expected) <= TOLERANCE
+
+
+@pytest.mark.parametrize("described", ["sinusoid", "miniimagenet_1shot"], indirect=True)
+@pytest.mark.parametrize("name", ["map_fn_reference", "jax_vmap", "torch_vmap", "torch_loop_channels_last"])
+def test_every_implementation_can_be_compared_in_float64(problem, values_of, name):
+    """Where rounding decides too much in float32 (`benchmarks.agreement`)."""
+    constants, arrays, _ = problem
+    pytest.importorskip(PACKAGES.get(OTHERS[name], "numpy"))
+    expected, found = (
+        values_of(module, implementation, constants, in_float64(arrays))
+        for module, implementation in (("ours", "ours"), (OTHERS[name], name))
+    )
+    assert {gradient.dtype for gradient in found} == {np.dtype("float64")}
+    assert 0 < difference(found, expected) <= TOLERANCE_IN_FLOAT64
 
 
 @pytest.mark.parametrize("described", ["sinusoid"], indirect=True)
@@ -79,13 +94,13 @@ def test_bfloat16_is_as_far_from_float64_as_its_roundings(tmp_path, values_of):
     below the distance of unrelated gradients (see problems.TRAINED) can be given.
     """
     workload = dataclasses.replace(WORKLOADS["omniglot_5way_1shot"], tasks=1)
-    described = write_problem(workload, tmp_path / "problem.npz")
-    exact = values_of("ours", "ours_float64", *described)
+    constants, arrays = write_problem(workload, tmp_path / "problem.npz")
+    exact = values_of("ours", "ours", constants, in_float64(arrays))
     expected = []
     for seed in (1, 2):
         with convolutions_of_bfloat16(seed):
-            expected.append(difference(values_of("ours", "ours_float64", *described), exact))
-    found = difference(values_of("ours", "ours_bfloat16", *described), exact)
+            expected.append(difference(values_of("ours", "ours", constants, in_float64(arrays)), exact))
+    found = difference(values_of("ours", "ours_bfloat16", constants, arrays), exact)
     assert min(expected) / 2 < found < 2 * max(expected)
     assert max(expected) < 0.5
 
@@ -93,7 +108,7 @@ def test_bfloat16_is_as_far_from_float64_as_its_roundings(tmp_path, values_of):
 @pytest.mark.parametrize("described", ["sinusoid", "miniimagenet_1shot"], indirect=True)
 def test_ours_in_float32_is_a_rounding_of_ours_in_float64(problem, values_of):
     constants, arrays, expected = problem
-    exact = values_of("ours", "ours_float64", constants, arrays)
+    exact = values_of("ours", "ours", constants, in_float64(arrays))
     assert {gradient.dtype for gradient in exact} == {np.dtype("float64")}
     assert 1e-9 < difference(expected, exact) <= TOLERANCE
 

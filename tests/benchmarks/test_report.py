@@ -31,7 +31,6 @@ def test_the_report_says_what_was_measured_and_whether_the_targets_are_reached(t
         "map_fn_reference": entry([20.0, 24.0, 66.0], difference=0.02, off=0.01, ours_off=0.03),
         "jax_vmap": entry([2.0, 2.0, 6.0]),
         "jax_map": entry([8.0]),
-        "ours_float64": entry([1.0]),
         "torchopt": {"failed": "not installed: no wheel"},
         "convolutions": entry([1.5]),
         "sgemm": entry([0.1, 0.1, 0.1]),
