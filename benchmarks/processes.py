@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import selectors
+import signal
 import subprocess
 import time
 from typing import Any
@@ -74,7 +75,7 @@ class WorkerProcess:
             self.requests.write(json.dumps(request).encode() + b"\n")
             self.requests.flush()
         except BrokenPipeError:
-            raise ImplementationFailedError(self._why("ended")) from None
+            raise ImplementationFailedError(self._how_it_ended()) from None
         with selectors.DefaultSelector() as selector:
             selector.register(self.answers, selectors.EVENT_READ)
             if not selector.select(limit):
@@ -82,7 +83,7 @@ class WorkerProcess:
                 raise ImplementationFailedError(f"no answer within {limit} s")
         answer = self.answers.readline()
         if not answer:
-            raise ImplementationFailedError(self._why("ended"))
+            raise ImplementationFailedError(self._how_it_ended())
         return json.loads(answer)
 
     def seconds_since_start(self) -> float:
@@ -96,6 +97,8 @@ class WorkerProcess:
         self.requests.close()
         self.answers.close()
 
-    def _why(self, event: str) -> str:
+    def _how_it_ended(self) -> str:
+        if self.process.wait() == -signal.SIGKILL:
+            return "killed, as a system does that runs out of memory"
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        return f"{event}: {lines[-1] if lines else 'it printed nothing'}"
+        return f"ended: {lines[-1] if lines else 'it printed nothing'}"
