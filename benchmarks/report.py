@@ -54,7 +54,8 @@ the time and disturbed the caches, and only the ratios mean something.
 AVX2_HEAD = """## With AVX2
 
 The same on the same kind of processor, with `--instruction-set avx2`: the libraries are told to use no wider vectors
-(`benchmarks/instruction_sets.py`), as on a processor without AVX-512. Here nothing has to be reached.
+(`benchmarks/instruction_sets.py`), as on a processor without AVX-512. Here nothing has to be reached. Peers that are
+many times slower were left out.
 """
 
 
