@@ -51,8 +51,8 @@ def main() -> None:
         for number in core_counts:
             rounds = arguments.rounds or workload.rounds
             measured = measure(workload, problem_file, names, set(available[:number]), rounds)
-            name = result_name(workload.name, arguments.peers, arguments.instruction_set)
-            write_result(name, workload, problem_file, number, measured)
+            file_name = result_name(workload.name, arguments.peers, arguments.instruction_set)
+            write_result(file_name, workload, problem_file, number, measured)
     write_report(RESULTS)
 
 
@@ -130,29 +130,29 @@ def write_problem(workload: Workload, data_folder: pathlib.Path | None) -> pathl
 
 
 def write_result(
-    name: str, workload: Workload, problem_file: pathlib.Path, number: int, measured: dict[str, Any]
+    file_name: str, workload: Workload, problem_file: pathlib.Path, number: int, measured: dict[str, Any]
 ) -> None:
     """Writes a result file.
 
     Measurements of the same problem on another number of cores stay in the file.
 
     Args:
-        name: of the file.
+        file_name: in benchmarks/results.
         workload: what was measured.
         problem_file: of its problem.
         number: of cores.
         measured: the result of `measure`.
     """
     problem, _ = read_problem(problem_file)
-    path = RESULTS / name
+    path = RESULTS / file_name
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     others = before["cores"] if before.get("problem") == problem else {}
     write_measurement(
         path, {"problem": problem, "cores": others | {str(number): measured | origin_of("benchmarks.run")}}
     )
-    for other, ratio in measured["ratios"].items():
+    for name, ratio in measured["ratios"].items():
         low, high = ratio["quartiles"]
-        print(f"{workload.name}, {number} cores: {other} / ours {ratio['of_medians']:.3g} ({low:.3g} to {high:.3g})")
+        print(f"{workload.name}, {number} cores: {name} / ours {ratio['of_medians']:.3g} ({low:.3g} to {high:.3g})")
     if "peak" in measured:
         print(f"{workload.name}, {number} cores: {measured['peak']['share']:.0%} of the matrix-product peak")
 
