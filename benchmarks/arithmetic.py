@@ -2,17 +2,45 @@
 
 import itertools
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 STRIDES = {"omniglot_conv": 2, "mini_imagenet_conv": 1}  # of the convolutions
 POOLING = {"omniglot_conv": 1, "mini_imagenet_conv": 2}  # factor by which the max-pool of each block divides a side
 BLOCKS = 4
+KERNEL = 3  # pixels a side
+
+
+class Block(NamedTuple):
+    """The sizes of a block's convolution.
+
+    Attributes:
+        inputs, outputs: (height, width, channels) of an example, before the max-pool.
+        multiply_adds: of an example's outputs: 9 x input channels x filters for every output pixel.
+    """
+
+    inputs: tuple[int, int, int]
+    outputs: tuple[int, int, int]
+    multiply_adds: int
+
+
+def blocks(network: str, input_shape: Sequence[int], filters: int) -> list[Block]:
+    """The sizes of every block of a convolutional network, in order."""
+    height, width, channels = input_shape
+    stride, pool = STRIDES[network], POOLING[network]
+    found = []
+    for _ in range(BLOCKS):
+        rows, columns = -(-height // stride), -(-width // stride)
+        work = rows * columns * KERNEL**2 * channels * filters
+        found.append(Block((height, width, channels), (rows, columns, filters), work))
+        height, width, channels = rows // pool, columns // pool, filters
+    return found
 
 
 def layer_products(problem: dict[str, Any]) -> list[int]:
     """Multiply-adds of one example in each layer of the network, in order.
 
-    A 3x3 convolution takes 9 x input channels x filters for every output pixel, a dense layer inputs x outputs.
+    A convolution's are those of `blocks`, a dense layer takes inputs x outputs.
 
     Args:
         problem: the description of a workload's problem (see problems.py).
@@ -20,15 +48,10 @@ def layer_products(problem: dict[str, Any]) -> list[int]:
     if problem["network"] == "mlp":
         sizes = [math.prod(problem["input_shape"]), *problem["hidden"], problem["outputs"]]
         return [inputs * outputs for inputs, outputs in itertools.pairwise(sizes)]
-    height, width, channels = problem["input_shape"]
-    stride, pool, filters = STRIDES[problem["network"]], POOLING[problem["network"]], problem["filters"]
-    products = []
-    for _ in range(BLOCKS):
-        height, width = -(-height // stride), -(-width // stride)
-        products.append(height * width * 9 * channels * filters)
-        height, width, channels = height // pool, width // pool, filters
-    features = filters if problem["network"] == "omniglot_conv" else height * width * filters
-    return [*products, features * problem["outputs"]]
+    convolutions = blocks(problem["network"], problem["input_shape"], problem["filters"])
+    (height, width, filters), pool = convolutions[-1].outputs, POOLING[problem["network"]]
+    features = filters if problem["network"] == "omniglot_conv" else (height // pool) * (width // pool) * filters
+    return [*(block.multiply_adds for block in convolutions), features * problem["outputs"]]
 
 
 def multiply_adds(problem: dict[str, Any]) -> int | None:

@@ -16,15 +16,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.arithmetic import BLOCKS, POOLING, STRIDES
+from benchmarks import arithmetic
+from benchmarks.arithmetic import KERNEL, STRIDES
 from benchmarks.instruction_sets import INSTRUCTION_SETS
 from benchmarks.peer_venvs import ROOT
 from maml_tf.cli import exit_codes
 
-# (network, image side, channels, filters) of Table 1's 5-way cells. A task has 5 support images (K = 1) and 75 queries.
-NETWORKS = (("omniglot_conv", 28, 1, 64), ("mini_imagenet_conv", 84, 3, 32))
+# (network, images, filters) of Table 1's 5-way cells. A task has 5 support images (K = 1) and 75 queries.
+NETWORKS = (("omniglot_conv", (28, 28, 1), 64), ("mini_imagenet_conv", (84, 84, 3), 32))
 EXAMPLES = (5, 75)
-SIZE = 3  # of the kernels
 TURNS, TURN_SECONDS = 7, 0.05
 
 
@@ -60,17 +60,14 @@ def print_table() -> None:
 
 def blocks() -> Iterator[tuple[str, int, tuple[int, int, int], int, dict[str, Callable]]]:
     """(network, images, their shape, multiply-adds of each product, {kind: function}) of every block."""
-    for network, side, image_channels, filters in NETWORKS:
-        channels = image_channels
-        for block in range(BLOCKS):
-            out_side = -(-side // STRIDES[network])
+    for network, input_shape, filters in NETWORKS:
+        for number, block in enumerate(arithmetic.blocks(network, input_shape, filters)):
+            side, _, channels = block.inputs
             for images in EXAMPLES:
-                work = images * out_side**2 * SIZE**2 * channels * filters
                 functions = products(images, side, channels, filters, STRIDES[network])
-                if block == 0:  # nothing asks for the gradient by the images
+                if number == 0:  # nothing asks for the gradient by the images
                     del functions["by inputs"]
-                yield network, images, (side, side, channels), work, functions
-            side, channels = out_side // POOLING[network], filters
+                yield network, images, block.inputs, images * block.multiply_adds, functions
 
 
 def products(images: int, side: int, channels: int, filters: int, stride: int) -> dict[str, Callable]:
@@ -78,29 +75,23 @@ def products(images: int, side: int, channels: int, filters: int, stride: int) -
     import numpy as np
     import tensorflow as tf
 
+    from benchmarks.implementations.convolutions import kinds_of_products
+
     random, out_side, strides = np.random.default_rng(0), -(-side // stride), [1, stride, stride, 1]
 
     def of_shape(*shape):
         return tf.Variable(random.normal(size=shape).astype(np.float32))
 
-    x, kernel = of_shape(images, side, side, channels), of_shape(SIZE, SIZE, channels, filters)
+    x, kernel = of_shape(images, side, side, channels), of_shape(KERNEL, KERNEL, channels, filters)
     gradient = of_shape(images, out_side, out_side, filters)
-    how: dict[str, Any] = {"strides": strides, "padding": "SAME"}
 
     def gathered():
-        patches = tf.image.extract_patches(x, [1, SIZE, SIZE, 1], strides, [1, 1, 1, 1], "SAME")
-        return tf.reshape(patches, [-1, SIZE * SIZE * channels])
+        patches = tf.image.extract_patches(x, [1, KERNEL, KERNEL, 1], strides, [1, 1, 1, 1], "SAME")
+        return tf.reshape(patches, [-1, KERNEL**2 * channels])
 
     before = tf.Variable(gathered())
     kernel_matrix, gradient_matrix = (tf.Variable(tf.reshape(tensor, [-1, filters])) for tensor in (kernel, gradient))
-    functions = {
-        "outputs": lambda: tf.raw_ops.Conv2D(input=x, filter=kernel, **how),
-        "by kernel": lambda: tf.raw_ops.Conv2DBackpropFilter(
-            input=x, filter_sizes=kernel.shape, out_backprop=gradient, **how
-        ),
-        "by inputs": lambda: tf.raw_ops.Conv2DBackpropInput(
-            input_sizes=x.shape, filter=kernel, out_backprop=gradient, **how
-        ),
+    functions = kinds_of_products(x, kernel, gradient, stride) | {
         "outputs from patches": lambda: tf.matmul(before, kernel_matrix),
         "by kernel from patches": lambda: tf.matmul(before, gradient_matrix, transpose_a=True),
         "by kernel, gathering too": lambda: tf.matmul(gathered(), gradient_matrix, transpose_a=True),

@@ -9,13 +9,13 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.arithmetic import BLOCKS, POOLING, STRIDES
+from benchmarks.arithmetic import BLOCKS, STRIDES, blocks
 from benchmarks.benchmark import Arrays, Benchmark, repeated, versions_of
 from maml_tf.runtime import configure_runtime
 
@@ -66,19 +66,17 @@ def numbers(problem: dict[str, Any], block: int, examples: str) -> tuple[tf.Tens
         gradients: of the outputs, [T, n, ...], one for each repetition.
     """
     random = np.random.default_rng(block)
-    stride, pool, filters = STRIDES[problem["network"]], POOLING[problem["network"]], problem["filters"]
-    *sides, channels = problem["input_shape"]
-    for _ in range(block):
-        sides, channels = [-(-side // stride) // pool for side in sides], filters
+    sizes = blocks(problem["network"], problem["input_shape"], problem["filters"])[block]
+    channels, filters = sizes.inputs[-1], sizes.outputs[-1]
 
     def of_shape(*shape):
         return tf.constant(random.normal(size=shape).astype(np.float32))
 
     n, repeated = problem[examples], range(repetitions(problem, block, examples))
     return (
-        of_shape(problem["tasks"], n, *sides, channels),
+        of_shape(problem["tasks"], n, *sizes.inputs),
         [of_shape(3, 3, channels, filters) for _ in repeated],
-        [of_shape(problem["tasks"], n, *(-(-side // stride) for side in sides), filters) for _ in repeated],
+        [of_shape(problem["tasks"], n, *sizes.outputs) for _ in repeated],
     )
 
 
@@ -86,14 +84,34 @@ def products(
     inputs: tf.Tensor, kernels: Iterable[tf.Tensor], gradients: Iterable[tf.Tensor], stride: int
 ) -> list[tf.Tensor]:
     """The results of every product for every task. Using one entry of a result is enough to have all computed."""
-    how = {"strides": [1, stride, stride, 1], "padding": "SAME"}
     results = []
     for kernel, of_tasks in zip(kernels, gradients, strict=True):
         for x, gradient in zip(tf.unstack(inputs), tf.unstack(of_tasks), strict=True):
-            results.append(tf.raw_ops.Conv2D(input=x, filter=kernel, **how))
-            of_kernel = tf.raw_ops.Conv2DBackpropFilter
-            results.append(of_kernel(input=x, filter_sizes=kernel.shape, out_backprop=gradient, **how))
-            if x.shape[-1] == kernel.shape[-1]:  # the first block's inputs are the images
-                of_inputs = tf.raw_ops.Conv2DBackpropInput
-                results.append(of_inputs(input_sizes=x.shape, filter=kernel, out_backprop=gradient, **how))
+            kinds = kinds_of_products(x, kernel, gradient, stride)
+            if x.shape[-1] != kernel.shape[-1]:  # the first block's inputs are the images
+                del kinds["by inputs"]
+            results += [product() for product in kinds.values()]
     return results
+
+
+def kinds_of_products(
+    x: tf.Tensor, kernel: tf.Tensor, gradient: tf.Tensor, stride: int
+) -> dict[str, Callable[[], tf.Tensor]]:
+    """{kind: function that computes it}: the outputs of a convolution, and the gradients by its kernel and its inputs.
+
+    Args:
+        x: [n, height, width, channels].
+        kernel: [size, size, channels, filters].
+        gradient: of the outputs, [n, height / stride, width / stride, filters].
+        stride: in both directions.
+    """
+    how: dict[str, Any] = {"strides": [1, stride, stride, 1], "padding": "SAME"}
+    return {
+        "outputs": lambda: tf.raw_ops.Conv2D(input=x, filter=kernel, **how),
+        "by kernel": lambda: tf.raw_ops.Conv2DBackpropFilter(
+            input=x, filter_sizes=kernel.shape, out_backprop=gradient, **how
+        ),
+        "by inputs": lambda: tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=x.shape, filter=kernel, out_backprop=gradient, **how
+        ),
+    }

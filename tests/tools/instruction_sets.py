@@ -62,7 +62,7 @@ def _restricted(blas: str, onednn: str, numpy: str, xla: str, glibc: str) -> dic
     }
 
 
-_NUMPY_AVX512 = "X86_V4 AVX512_ICL AVX512_SPR"
+_NUMPY_AVX512 = AVX2["NPY_DISABLE_CPU_FEATURES"]
 _SSE = _restricted("Prescott", "SSE41", f"X86_V3 {_NUMPY_AVX512}", "SSE4_2", "-AVX,-AVX2,-FMA,-AVX512F,-AVX512VL")
 SETTINGS = {
     "default": Setting("what the libraries choose on this processor", {}),
