@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from maml_tf._io import atomic_write
 from maml_tf.experiments.results import Result
-from reproduce.comparison.pages.markdown import duration, link_between, machine, number, table
+from reproduce.comparison.pages.markdown import duration, link_between, machine, number, shown_seeds, table
 from reproduce.comparison.pages.record import Record
 from reproduce.comparison.pages.runs import link_to
 
@@ -30,8 +30,8 @@ def learning_curves(record: Record, page: pathlib.Path) -> str:
         if result.history:
             picture = link_between(page, record.root / FOLDER / f"{result.spec}.svg")
             parts += [f"## {result.spec}", f"![Learning curves of {result.spec}]({picture})"]
-            seeds = ", ".join(map(str, result.seeds))
-            parts.append(f"*{result.iterations_done} iterations; seeds {seeds}; {machine(result.hardware)}.*")
+            of_seeds = f"seeds {shown_seeds(result.seeds)}"
+            parts.append(f"*{result.iterations_done} iterations; {of_seeds}; {machine(result.hardware)}.*")
     return "\n\n".join(parts)
 
 

@@ -3,8 +3,10 @@
 import math
 import os
 import pathlib
+from collections.abc import Sequence
 
 NBSP = "\N{NO-BREAK SPACE}"
+LISTED = 5  # seeds that are listed one by one
 
 
 def table(headers: list[str], rows: list[list[str]]) -> str:
@@ -36,6 +38,20 @@ def number(value: float, digits: int = 4) -> str:
     if not math.isfinite(value):
         return "diverged"
     return f"{value:.{digits}g}" if abs(value) < 10**digits or abs(value) >= 1e6 else f"{value:.0f}"
+
+
+def of_each_seed(means: Sequence[float]) -> str:
+    """The value of every seed, `98.5, 98.9`; of many seeds the range, `-101.2 to -54.7 (10 seeds)`."""
+    if len(means) <= LISTED or not all(map(math.isfinite, means)):
+        return ", ".join(map(measured, means))
+    return f"{measured(min(means))} to {measured(max(means))} ({len(means)} seeds)"
+
+
+def shown_seeds(numbers: Sequence[int]) -> str:
+    """The numbers of the seeds, `1, 2, 3`; many that follow each other as `1 to 10`."""
+    if len(numbers) > LISTED and list(numbers) == [*range(numbers[0], numbers[-1] + 1)]:
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers))
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,7 @@ import pathlib
 from maml_tf.evaluation.intervals import wilson_interval_95
 from maml_tf.experiments.results import TargetValue
 from reproduce.comparison.equivalence import equivalence
-from reproduce.comparison.pages.markdown import link_between, measured, number, table, value
+from reproduce.comparison.pages.markdown import link_between, measured, number, of_each_seed, table, value
 from reproduce.comparison.pages.panels import name_of, rows_of
 from reproduce.comparison.pages.record import Record
 from reproduce.comparison.peers import best_first
@@ -76,7 +76,7 @@ def _cells(record, page, row):
     ours, interval, seeds = "", "", ""
     if row.ours is not None:
         ours, interval = measured(row.ours.mean, row.ours.ci95), wilson(target, row.ours)
-        seeds = ", ".join(measured(seed) for seed in row.ours.per_seed)
+        seeds = of_each_seed(row.ours.per_seed)
     elif row.verdict == NOT_RUN:
         ours = "—"
     steps = "" if target.grad_step is None else str(target.grad_step)

@@ -3,7 +3,7 @@
 import pathlib
 
 from maml_tf.experiments.results import Result
-from reproduce.comparison.pages.markdown import duration, link_between, machine, number, table
+from reproduce.comparison.pages.markdown import duration, link_between, machine, number, shown_seeds, table
 from reproduce.comparison.pages.panels import rows_of
 from reproduce.comparison.pages.record import Record
 
@@ -28,7 +28,7 @@ def _cells(record, page, result):
         iterations = str(result.iterations_done) if whole else f"{result.iterations_done} of {result.iterations_asked}"
     return [
         link_to(record, page, result),
-        ", ".join(map(str, result.seeds)) if result.iterations_asked or result.settings else "—",
+        shown_seeds(result.seeds) if result.iterations_asked or result.settings else "—",
         iterations,
         _model(result),
         duration(result.wall_seconds),

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 
-from reproduce.comparison.pages.markdown import duration, number, table
+from reproduce.comparison.pages.markdown import duration, number, shown_seeds, table
 from reproduce.comparison.pages.record import Record
 from reproduce.comparison.pages.runs import link_to
 
@@ -123,6 +123,8 @@ def variants(record: Record, page: pathlib.Path, name: str) -> str:
         steps = " / ".join(map(str, variant.steps))
         values = " / ".join(number(curve.mean[step], 3) for step in variant.steps)
         iterations = f"{result.iterations_done} of {result.iterations_asked}" if result.iterations_asked else "—"
-        seeds, time = ", ".join(map(str, result.seeds)), duration(result.wall_seconds)
-        rows.append([variant.what, steps, values, iterations, seeds, time, link_to(record, page, result)])
+        time = duration(result.wall_seconds)
+        rows.append(
+            [variant.what, steps, values, iterations, shown_seeds(result.seeds), time, link_to(record, page, result)]
+        )
     return table(["variant", "steps", "measured", "iterations", "seeds", "time", "result file"], rows)
