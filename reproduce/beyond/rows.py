@@ -35,11 +35,12 @@ class Published:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """A method: its specs and published numbers by column."""
+    """A method: its specs, published numbers, and steps at test where they are not the column's, each by column."""
 
     title: str
     specs: dict[str, str]
     published: dict[str, Published] = dataclasses.field(default_factory=dict)
+    steps: dict[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ def read_methods() -> Methods:
     content = read_yaml_mapping(METHODS)
     for row in content["rows"]:
         row.setdefault("published", {})
+        row.setdefault("steps", {})
     return from_mapping(Methods, content, METHODS)
 
 

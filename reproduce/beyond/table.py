@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NOT_RUN, NOTHING = "not run", "—"
 FIGURE = "beyond"
 DIVERGED = 1e4  # returns and accuracies are smaller
+ONE_AT_A_TIME = "accuracy_one_at_a_time"  # among a seed's settings: the test that is not transductive
 
 
 def table(stores: Sequence[paths.Store]) -> str:
@@ -49,10 +50,15 @@ def _ours(row: Row, name: str, column: Column, stores: Sequence[paths.Store]) ->
     result = result_of(row.specs[name], column, stores)
     if result is None:
         return NOT_RUN
-    curve = result.curves[column.curve]
-    values = (curve.grad_steps.index(min(step, max(curve.grad_steps))) for step in column.steps)
-    shown = " / ".join(_shown(curve.mean[i], curve.ci95[i]) for i in values)
-    return f"{shown} ({_seeds(result)})"
+    curve, own_steps = result.curves[column.curve], row.steps.get(name)
+    places = (curve.grad_steps.index(step) for step in own_steps or column.steps)
+    shown = " / ".join(_shown(curve.mean[i], curve.ci95[i]) for i in places)
+    notes = [_seeds(result)]
+    if own_steps:
+        notes.append(f"after {' / '.join(map(str, own_steps))} steps")
+    if alone := [seed[ONE_AT_A_TIME] for seed in result.settings.values() if ONE_AT_A_TIME in seed]:
+        notes.append(f"{sum(alone) / len(alone):.3g} with one query at a time")
+    return f"{shown} ({', '.join(notes)})"
 
 
 def _shown(mean: float, ci95: float) -> str:

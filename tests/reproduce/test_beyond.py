@@ -73,6 +73,20 @@ def test_the_table_shows_what_was_run_what_was_not_and_what_is_published(tmp_pat
     assert len({line.count(" | ") for line in lines.values()}) == 1
 
 
+def test_a_method_is_shown_after_the_steps_that_its_paper_tests_with(tmp_path):
+    settings = {"seed_1": {"accuracy_one_at_a_time": 71.25}}
+    store = made(tmp_path, "omniglot_20way_1shot_reptile", "omniglot", settings=settings)
+    made(tmp_path, "omniglot_20way_1shot_anil", "omniglot")
+    plain = table((store,)).replace("\N{NO-BREAK SPACE}", " ")
+    lines = {line.split(" | ")[0].strip("| "): line for line in plain.splitlines()}
+    assert "0.102 ± 0.5 (1 seed, after 97 steps, 71.2 with one query at a time)" in lines["Reptile"]
+    assert "1.67 ± 0.5 (1 seed)" in lines["ANIL"]
+    for row in METHODS.rows:
+        for column, steps in row.steps.items():
+            spec = read_spec(spec_path(row.specs[column]), METHODS.columns[column].profile)
+            assert max(steps) == spec.evaluation.steps
+
+
 def test_a_result_of_another_length_or_spec_does_not_count(tmp_path):
     column = METHODS.columns["sinusoid"]
     for changes in ({"iterations_done": 69_999}, {"spec_hash": "0000000000"}):
