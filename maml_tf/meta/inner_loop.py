@@ -10,6 +10,10 @@ from maml_tf.meta.arguments import number, whole_number
 from maml_tf.meta.inner_updates import GradientDescent, InnerUpdate
 from maml_tf.meta.structures import dense
 
+# In a graph of more steps than this, the gradient is traced once for all of them, as a function of its own. Otherwise
+# each step looks at the graph of all steps before it: a hundred steps of a network with batch norm take minutes.
+MANY_STEPS = 10
+
 
 def adapt(
     loss_fn: Callable[..., Any],
@@ -90,17 +94,27 @@ def inner_steps(
     adaptable = [True] * own_end if adaptable is None else list(adaptable)
     inner_update = inner_update or GradientDescent()
 
-    def one_step(step: int, *params: tf.Tensor) -> list[tf.Tensor]:
-        weights, own, state = list(params[: len(adaptable)]), params[len(adaptable) : own_end], params[own_end:]
+    def gradients_of(
+        weights: list[tf.Tensor], state: list[tf.Tensor]
+    ) -> tuple[list[tf.Tensor | None], list[tf.Tensor]]:
+        """(the gradients of the adapted weights, the state after the call)"""
         adapted = [w for w, is_adaptable in zip(weights, adaptable, strict=True) if is_adaptable]
         with tf.GradientTape() as tape:
             tape.watch(adapted)
             if num_state is None:
                 loss = loss_fn(weights, support)
             else:
-                loss, state = loss_fn(weights, support, list(state))
-        found = iter(tape.gradient(loss, adapted))
-        gradients = [dense(next(found)) if is_adaptable else None for is_adaptable in adaptable]
+                loss, state = loss_fn(weights, support, state)
+        return [*map(dense, tape.gradient(loss, adapted))], state
+
+    if num_steps > MANY_STEPS and not tf.executing_eagerly():
+        gradients_of = tf.function(gradients_of, autograph=False)
+
+    def one_step(step: int, *params: tf.Tensor) -> list[tf.Tensor]:
+        weights, own, state = list(params[: len(adaptable)]), params[len(adaptable) : own_end], params[own_end:]
+        found, state = gradients_of(weights, list(state))
+        found = iter(found)
+        gradients = [next(found) if is_adaptable else None for is_adaptable in adaptable]
         for index, (weight, is_adaptable) in enumerate(zip(weights, adaptable, strict=True)):
             if is_adaptable and gradients[index] is None:
                 raise ValueError(

@@ -6,6 +6,7 @@
 No derivative goes through the inner steps. There is no query set: a task's training examples are all that it has.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -114,18 +115,29 @@ class Reptile(AdaptsToTasks):
         alpha = self.step_size if step_size is None else number("step_size", step_size)
         weights, _, state = self.parts(params)
         moments = [tf.zeros_like(w) for w, adapts in zip(weights, self.adaptable, strict=True) if adapts]
+        loss_and_gradients = functools.partial(self._loss_and_gradients, training)
+        if not tf.executing_eagerly():
+            # Traced once for all steps. Otherwise each step would look at the graph of all steps before it: minutes for
+            # the hundred steps of a test.
+            loss_and_gradients = tf.function(loss_and_gradients, autograph=False)
         yield list(params), None
         for step in range(num_steps):
             adapted = [w for w, adapts in zip(weights, self.adaptable, strict=True) if adapts]
-            with tf.GradientTape() as tape:
-                tape.watch(adapted)
-                batch = self._mini_batch(support, seed, step, self.has_task_axis(weights))
-                loss, state = self.set_loss(weights, batch, state, training)
-            gradients = tape.gradient(loss, adapted, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            changes, moments = self._changes([*map(dense, gradients)], moments, step + 1)
+            batch = self._mini_batch(support, seed, step, self.has_task_axis(weights))
+            loss, gradients, state = loss_and_gradients(weights, batch, state)
+            changes, moments = self._changes(gradients, moments, step + 1)
             moved = (w - in_dtype(alpha, w.dtype) * c for w, c in zip(adapted, changes, strict=True))
             weights = [next(moved) if adapts else w for w, adapts in zip(weights, self.adaptable, strict=True)]
             yield [*weights, *state], loss
+
+    def _loss_and_gradients(self, training, weights, batch, state):
+        """(loss, its gradients with respect to the adapted weights, the state after the call)"""
+        adapted = [w for w, adapts in zip(weights, self.adaptable, strict=True) if adapts]
+        with tf.GradientTape() as tape:
+            tape.watch(adapted)
+            loss, state = self.set_loss(weights, batch, state, training)
+        gradients = tape.gradient(loss, adapted, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return loss, [*map(dense, gradients)], state
 
     def _changes(self, gradients, moments, t):
         """What a step of size 1 subtracts, and the second moments after it; t counts from 1."""

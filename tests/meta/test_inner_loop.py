@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from maml_tf.meta.inner_loop import adapt
+from maml_tf.meta.inner_loop import MANY_STEPS, adapt
 from maml_tf.meta.inner_updates import GradientDescent
 from maml_tf.meta.losses import mean_squared_error
 from maml_tf.meta.maml import MAML
@@ -40,6 +40,32 @@ def test_quadratic_task_has_its_closed_form(num_steps, first_order):
     assert steps[0][0] is theta
     np.testing.assert_allclose(steps[-1][0], after, rtol=1e-13)
     np.testing.assert_allclose(tape.gradient(query_loss, theta), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("first_order", [False, True])
+def test_many_steps_in_a_graph_have_the_closed_form_and_are_traced_once(first_order):
+    theta, num_steps, calls = tf.constant([0.7, 0.2], tf.float64), MANY_STEPS + 5, []
+
+    def loss(params, centre):
+        calls.append(params)
+        return quadratic(params, centre)
+
+    @tf.function(autograph=False)
+    def meta_gradient(theta):
+        with tf.GradientTape() as tape:
+            tape.watch(theta)
+            steps = adapt(loss, [theta], tf.constant(CENTRE), ALPHA, num_steps, first_order=first_order)
+            query_loss = quadratic(steps[-1], QUERY_CENTRE)
+        return [step[0] for step in steps], tape.gradient(query_loss, theta)
+
+    steps, gradient = meta_gradient(theta)
+    contraction = np.linalg.matrix_power(np.eye(2) - ALPHA * A, num_steps)
+    after = CENTRE + contraction @ (theta.numpy() - CENTRE)
+    query_gradient = A @ (after - QUERY_CENTRE)
+    assert len(steps) == num_steps + 1
+    np.testing.assert_allclose(steps[-1], after, rtol=1e-13)
+    np.testing.assert_allclose(gradient, query_gradient if first_order else contraction.T @ query_gradient, rtol=1e-13)
+    assert len(calls) < num_steps
 
 
 def test_what_is_not_adaptable_stays_but_is_meta_trained():

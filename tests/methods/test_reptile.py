@@ -52,6 +52,17 @@ def test_the_update_equals_numpy(problem, vectorized, optimizer):
     assert largest_difference(gradients, expected) <= 1e-11
 
 
+def test_the_steps_of_a_graph_are_traced_once_and_equal_eager_ones(problem, monkeypatch):
+    model, weights, _, batch = problem
+    learner = mt.methods.Reptile(model, "mse", ALPHA, 3, vectorized=False)
+    theta, calls, set_loss = [*map(tf.constant, weights)], [], learner.set_loss
+    eager = learner.adapted_params(theta, batch.support_x[0], batch.support_y[0], 30)[-1]
+    monkeypatch.setattr(learner, "set_loss", lambda *arguments: calls.append(1) or set_loss(*arguments))
+    adapted = tf.function(lambda x, y: learner.adapted_params(theta, x, y, 30)[-1], autograph=False)
+    assert largest_difference(adapted(batch.support_x[0], batch.support_y[0]), eager) <= 1e-12
+    assert len(calls) < 30
+
+
 def test_one_step_is_the_direction_of_joint_training(problem):
     model, weights, _, batch = problem
     theta = [*map(tf.constant, weights)]
