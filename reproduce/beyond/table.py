@@ -35,7 +35,7 @@ def table(stores: Sequence[paths.Store]) -> str:
         cells = [row.title]
         for name, column in methods.columns.items():
             cells += [_ours(row, name, column, stores), _published(row, name)]
-        lines.append([*cells, *_cost(row, costs)])
+        lines.append([*cells, *_cost(row, methods.columns, costs)])
     return markdown.table([*headers, "cost", "memory"], lines) + "\n"
 
 
@@ -77,13 +77,17 @@ def _published(row: Row, name: str) -> str:
     return NOTHING if found is None else f"{found.value} ({found.source})"
 
 
-def _cost(row: Row, costs: dict[str, dict[str, float]]) -> tuple[str, str]:
-    """The cost of a meta-iteration relative to MAML's and the peak memory, of every column that was measured."""
-    measured = [costs[spec] for spec in row.specs.values() if spec in costs]
+def _cost(row: Row, columns: dict[str, Column], costs: dict[str, dict[str, float]]) -> tuple[str, str]:
+    """The cost of a meta-iteration relative to MAML's and the peak memory, on all tasks where they were measured."""
+    measured = {
+        column.title.partition(",")[0]: costs[row.specs[name]]
+        for name, column in columns.items()
+        if row.specs.get(name) in costs
+    }
     if not measured:
         return NOT_RUN, NOT_RUN
-    relative = " / ".join(f"{cost['relative']:.2f}" for cost in measured)
-    return relative, " / ".join(f"{cost['mebibytes']:.0f} MiB" for cost in measured)
+    relative = ", ".join(f"{cost['relative']:.2f} ({tasks})" for tasks, cost in measured.items())
+    return relative, ", ".join(f"{cost['mebibytes']:.0f} MiB ({tasks})" for tasks, cost in measured.items())
 
 
 def figure(stores: Sequence[paths.Store]) -> "matplotlib.figure.Figure | None":

@@ -1,7 +1,9 @@
 """The comparison with later methods: its specs, its table from made-up results, its figure, and what is published."""
 
 import dataclasses
+import json
 
+import numpy as np
 import pytest
 from made_results import result
 
@@ -11,7 +13,8 @@ from maml_tf.experiments.results import Curve, write_result
 from maml_tf.experiments.spec import read_spec
 from reproduce import paths
 from reproduce.beyond.__main__ import publish
-from reproduce.beyond.rows import SPECS, beyond_store, read_methods, result_of, spec_path
+from reproduce.beyond.cost import params_after
+from reproduce.beyond.rows import COST, SPECS, beyond_store, read_methods, result_of, spec_path
 from reproduce.beyond.table import figure, table
 
 METHODS = read_methods()
@@ -87,6 +90,21 @@ def test_a_method_is_shown_after_the_steps_that_its_paper_tests_with(tmp_path):
             assert max(steps) == spec.evaluation.steps
 
 
+def test_costs_say_on_which_tasks_they_were_measured(tmp_path):
+    store = paths.own_store(tmp_path)
+    path = beyond_store(store).comparison / COST
+    path.parent.mkdir(parents=True)
+    costs = {
+        "sinusoid_anil": {"relative": 0.4861, "mebibytes": 919.04},
+        "omniglot_20way_1shot_anil": {"relative": 0.75, "mebibytes": 2000.0},
+    }
+    path.write_text(json.dumps({"costs": costs}), encoding="utf-8")
+    plain = table((store,)).replace("\N{NO-BREAK SPACE}", " ")
+    lines = {line.split(" | ")[0].strip("| "): line for line in plain.splitlines()}
+    assert "0.49 (sinusoid), 0.75 (Omniglot 20-way 1-shot) | 919 MiB (sinusoid), 2000 MiB (Omniglot" in lines["ANIL"]
+    assert lines["BOIL"].endswith("| not run | not run |")
+
+
 def test_a_result_of_another_length_or_spec_does_not_count(tmp_path):
     column = METHODS.columns["sinusoid"]
     for changes in ({"iterations_done": 69_999}, {"spec_hash": "0000000000"}):
@@ -111,3 +129,13 @@ def test_results_of_committed_code_are_published(tmp_path):
     with pytest.raises(UsageError, match=r"git_commit: '0123456\+dirty' is not allowed"):
         publish(own, published)
     assert result_of("sinusoid_boil", METHODS.columns["sinusoid"], (published,)) is None
+
+
+@pytest.mark.parametrize(("name", "counted"), [("sinusoid_maml_da", [70_000.0]), ("sinusoid_meta_sgd", [])])
+def test_the_cost_of_a_method_that_counts_iterations_is_measured_at_the_end_too(name, counted):
+    spec = read_spec(spec_path(name))
+    learner = experiment_class(spec).build_learner(spec)
+    before, after = learner.initial_params(), params_after(learner, spec.iterations)
+    changed = [place for place, (b, a) in enumerate(zip(before, after, strict=True)) if not np.array_equal(b, a)]
+    assert [float(after[place]) for place in changed] == counted
+    assert [before[place].dtype for place in changed] == [after[place].dtype for place in changed]
