@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from maml_tf.meta.arguments import number, whole_number
+from maml_tf.meta.compiled import compiled
 from maml_tf.meta.inner_updates import GradientDescent, InnerUpdate
 from maml_tf.meta.structures import dense
 
@@ -108,7 +109,7 @@ def inner_steps(
         return [*map(dense, tape.gradient(loss, adapted))], state
 
     if num_steps > MANY_STEPS and not tf.executing_eagerly():
-        gradients_of = tf.function(gradients_of, autograph=False)
+        gradients_of = compiled(gradients_of)
 
     def one_step(step: int, *params: tf.Tensor) -> list[tf.Tensor]:
         weights, own, state = list(params[: len(adaptable)]), params[len(adaptable) : own_end], params[own_end:]

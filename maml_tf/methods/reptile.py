@@ -17,6 +17,7 @@ from maml_tf.errors import UsageError
 from maml_tf.meta.adaptable import Adaptable, chosen_weights
 from maml_tf.meta.adapted_model import AdaptsToTasks
 from maml_tf.meta.arguments import number, task_batch, whole_number
+from maml_tf.meta.compiled import compiled
 from maml_tf.meta.learner import MetaStep
 from maml_tf.meta.model_function import BatchNormStatistics, seeds_of_tasks
 from maml_tf.meta.structures import as_tensors, dense, in_dtype
@@ -119,7 +120,7 @@ class Reptile(AdaptsToTasks):
         if not tf.executing_eagerly():
             # Traced once for all steps. Otherwise each step would look at the graph of all steps before it: minutes for
             # the hundred steps of a test.
-            loss_and_gradients = tf.function(loss_and_gradients, autograph=False)
+            loss_and_gradients = compiled(loss_and_gradients)
         yield list(params), None
         for step in range(num_steps):
             adapted = [w for w, adapts in zip(weights, self.adaptable, strict=True) if adapts]
